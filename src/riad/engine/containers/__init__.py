@@ -1,0 +1,1 @@
+"""Containers: model, life cycle, runtime specification (pure); one file per verb."""

@@ -1,0 +1,1 @@
+"""What a container registry keeps and forgets: repositories, manifests, tags, uploads."""

@@ -1,0 +1,1 @@
+"""The composition root of the server: `wiring` builds the parts, `reactions` joins the domains."""

@@ -1,0 +1,1 @@
+"""Riad's own pages: Jinja2 templates, htmx, one stylesheet."""
