@@ -1,1 +1,1 @@
-"""Foreign APIs over the domains: thin, unaware of each other. A handler authenticates, parses, calls one operation, renders."""
+"""Foreign APIs over the domains: thin, unaware of each other. A handler parses, calls one operation, renders."""

@@ -1,1 +1,1 @@
-"""The Docker Engine API: one file of routes per resource, wire shapes, errors, streams. Decides nothing. Start with `app`."""
+"""The Docker Engine API: one file of routes per resource, wire shapes, errors, streams. Start with `app`."""
