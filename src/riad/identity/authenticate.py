@@ -70,7 +70,7 @@ def _by_token(session: Session, text: str, clock: Clock) -> Principal | None:
     ).one_or_none()
     if found is None:
         return None
-    row, user = found.tuple()
+    row, user = found
     if user.blocked or not active(row, clock.now()):
         return None
     return Principal(user=user.value(), kind=Kind.TOKEN, scopes=frozenset(row.scopes), token_id=row.id)
@@ -84,7 +84,7 @@ def _by_job_token(session: Session, digest: str) -> Principal | None:
     ).one_or_none()
     if found is None:
         return None
-    row, user = found.tuple()
+    row, user = found
     if user.blocked:
         return None
     return Principal(

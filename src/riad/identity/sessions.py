@@ -35,7 +35,7 @@ def principal(session: Session, secret_text: str, *, clock: Clock) -> Principal:
     ).one_or_none()
     if found is None:
         raise authenticate.refused()
-    row, user = found.tuple()
+    row, user = found
     if user.blocked or row.expires_at <= clock.now():
         raise authenticate.refused()
     return Principal(user=user.value(), kind=Kind.SESSION, scopes=authenticate.EVERYTHING)
