@@ -1,0 +1,75 @@
+"""Mounting: the system calls by ctypes (a `mount` process costs milliseconds), and reading the mount table."""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+from functools import cache
+from pathlib import Path
+
+from riad.kernel.faults import Fault, Kind
+
+RDONLY, NOSUID, NODEV, NOEXEC, REMOUNT, BIND, REC = 1, 2, 4, 8, 32, 4096, 16384
+UNBINDABLE, PRIVATE, SLAVE, SHARED = 1 << 17, 1 << 18, 1 << 19, 1 << 20
+_DETACH, _NOFOLLOW = 2, 8
+
+
+@cache
+def _libc() -> ctypes.CDLL:
+    return ctypes.CDLL(None, use_errno=True)
+
+
+def mount(source: str, target: str | Path, *, kind: str = "", flags: int = 0, data: str = "") -> None:
+    """mount(2). Raises INTERNAL (EXHAUSTED for a full disk) with the kernel's reason."""
+    done = _libc().mount(
+        os.fsencode(source), os.fsencode(target), kind.encode() or None, ctypes.c_ulong(flags), data.encode() or None
+    )
+    if done != 0:
+        code = ctypes.get_errno()
+        kind_of_fault = Kind.EXHAUSTED if code == errno.ENOSPC else Kind.INTERNAL
+        raise Fault(kind_of_fault, f"cannot mount {kind or source} on {target}: {os.strerror(code)}")
+
+
+def bind(source: Path, target: Path, *, read_only: bool = False) -> None:
+    mount(str(source), target, flags=BIND | REC)
+    if read_only:
+        mount("none", target, flags=BIND | REMOUNT | RDONLY)
+
+
+def make_private(target: Path) -> None:
+    """Keeps mounts under `target` from being seen by, and held busy in, other mount namespaces."""
+    mount("none", target, flags=PRIVATE | REC)
+
+
+def unmount(target: Path) -> bool:
+    """Detaches what is mounted on `target`, as often as something is. False where nothing was."""
+    found = False
+    while _libc().umount2(os.fsencode(target), _DETACH | _NOFOLLOW) == 0:
+        found = True
+    code = ctypes.get_errno()
+    if code in (errno.EINVAL, errno.ENOENT):  # not (any more) a mount point
+        return found
+    raise Fault(Kind.INTERNAL, f"cannot unmount {target}: {os.strerror(code)}")
+
+
+def mounted_under(folder: Path) -> list[Path]:
+    """The mount points below `folder`, deepest first."""
+    inside = f"{folder}/"
+    return sorted((Path(point) for point in _mount_points() if point.startswith(inside)), key=lambda p: -len(p.parts))
+
+
+def is_mounted(target: Path) -> bool:
+    return str(target) in _mount_points()
+
+
+def _mount_points() -> set[str]:
+    with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as table:
+        return {_unescaped(line.split(" ", 5)[4]) for line in table}
+
+
+def _unescaped(field: str) -> str:
+    """mountinfo writes blanks and backslashes in octal (proc(5))."""
+    for code, char in (("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\134", "\\")):
+        field = field.replace(code, char)
+    return field
