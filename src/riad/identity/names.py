@@ -20,8 +20,8 @@ _ALLOWED = re.compile(r"[A-Za-z0-9_.-]+")
 _TAKEN = """
 .well-known 404.html 422.html 500.html 502.html 503.html abuse_reports admin api assets dashboard deploy.html events
 explore favicon.ico favicon.png files groups health healthz health_check help import invites jwt login logout metrics
-- new notification_settings oauth profile projects public ready readyz riad robots.txt s search sent_notifications session
-settings sign-in sign-out sign_in sign_out snippets static unsubscribes uploads user users v2
+- new oauth profile projects public ready readyz riad robots.txt s search sent_notifications session
+notification_settings settings sign-in sign-out sign_in sign_out snippets static unsubscribes uploads user users v2
 """
 
 TAKEN = frozenset(_TAKEN.split())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import builtins
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
@@ -16,6 +16,7 @@ from riad.kernel.clock import Clock
 from riad.kernel.faults import Finding, conflict, invalid, not_found
 
 SHORTEST_PRESET = 8
+USE_RECORDED = timedelta(minutes=10)
 
 
 def create_personal(
@@ -80,6 +81,12 @@ def active(row: TokenRow, at: datetime) -> bool:
 def revoke(session: Session, token_id: int) -> None:
     get(session, token_id).revoked = True
     session.flush()
+
+
+def use_is_due(session: Session, token_id: int, *, clock: Clock) -> bool:
+    """Whether `used` is worth a write: not more often than every USE_RECORDED."""
+    row = session.get(TokenRow, token_id)
+    return row is not None and (row.last_used_at is None or clock.now() - row.last_used_at >= USE_RECORDED)
 
 
 def used(session: Session, token_id: int, *, clock: Clock) -> None:
