@@ -1,0 +1,136 @@
+"""Compressed streams: told apart by their first bytes, read in bounded pieces, and gzip written on all cores.
+
+What Riad compresses is cut into blocks of four mebibytes, each a gzip member of its own (RFC 1952 allows a sequence of
+members; every registry client reads them). So blocks can be compressed side by side, and the result depends only on the
+content: the same layer always gives the same compressed digest.
+"""
+
+from __future__ import annotations
+
+import bz2
+import enum
+import lzma
+import os
+import zlib
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import BinaryIO
+
+from riad.engine.images import zstd
+from riad.kernel.faults import invalid
+from riad.oci import media
+
+CHUNK = 262144
+_BLOCK = 4 * 1024 * 1024
+_LEVEL = 4
+_GZIP_FORMAT = 31  # zlib's window bits for a gzip wrapper
+
+
+class Compression(enum.Enum):
+    NONE = "none"
+    GZIP = "gzip"
+    ZSTD = "zstd"
+    BZIP2 = "bzip2"
+    XZ = "xz"
+
+
+_MAGIC = {
+    b"\x1f\x8b": Compression.GZIP,
+    b"\x28\xb5\x2f\xfd": Compression.ZSTD,
+    b"BZh": Compression.BZIP2,
+    b"\xfd7zXZ\x00": Compression.XZ,
+}
+
+
+def sniff(head: bytes) -> Compression:
+    """What the first bytes say; zstd's skippable frames (0x184D2A5?) count as zstd."""
+    for magic, kind in _MAGIC.items():
+        if head.startswith(magic):
+            return kind
+    if len(head) >= 4 and head[1:4] == b"\x2a\x4d\x18" and head[0] & 0xF0 == 0x50:
+        return Compression.ZSTD
+    return Compression.NONE
+
+
+def layer_media_type(kind: Compression) -> str | None:
+    """The media type under which a layer compressed so may be pushed; None where registries know none."""
+    return {
+        Compression.NONE: media.OCI_LAYER,
+        Compression.GZIP: media.DOCKER_LAYER_GZIP,
+        Compression.ZSTD: media.OCI_LAYER_ZSTD,
+    }.get(kind)
+
+
+def decompress(source: BinaryIO) -> Iterator[bytes]:
+    """The content of `source` (seekable, at its beginning) in pieces. Raises INVALID for damaged data."""
+    head = source.read(6)
+    source.seek(-len(head), os.SEEK_CUR)
+    kind = sniff(head)
+    if kind is Compression.GZIP:
+        return _gunzip(source)
+    if kind is Compression.ZSTD:
+        return zstd.decompress(source)
+    if kind is Compression.BZIP2:
+        return _unwrap(bz2.BZ2File(source), kind)
+    if kind is Compression.XZ:
+        return _unwrap(lzma.LZMAFile(source), kind)
+    return iter(lambda: source.read(CHUNK), b"")
+
+
+def _gunzip(source: BinaryIO) -> Iterator[bytes]:
+    machine, inside = zlib.decompressobj(_GZIP_FORMAT), False
+    try:
+        while data := source.read(CHUNK):
+            while data:
+                inside = True
+                if piece := machine.decompress(data, 4 * CHUNK):
+                    yield piece
+                if machine.eof:
+                    # Writers may pad with zeros after the last member.
+                    data = machine.unused_data.lstrip(b"\0")
+                    machine, inside = zlib.decompressobj(_GZIP_FORMAT), False
+                else:
+                    data = machine.unconsumed_tail
+    except zlib.error as error:
+        raise invalid(f"gzip data is damaged: {error}") from None
+    if inside:
+        raise invalid("gzip data ends before its end mark")
+
+
+def _unwrap(file: bz2.BZ2File | lzma.LZMAFile, kind: Compression) -> Iterator[bytes]:
+    try:
+        while piece := file.read(CHUNK):
+            yield piece
+    except (OSError, EOFError, lzma.LZMAError) as error:
+        raise invalid(f"{kind.value} data is damaged: {error}") from None
+
+
+def gzipped(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """`pieces` as a sequence of gzip members, compressed on as many cores as there are, in order."""
+    workers = os.cpu_count() or 1
+    with ThreadPoolExecutor(workers, thread_name_prefix="gzip") as pool:
+        waiting: deque[Future[bytes]] = deque()
+        for block in _blocks(pieces):
+            waiting.append(pool.submit(_member, block))
+            if len(waiting) > workers:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+
+
+def _member(block: bytes) -> bytes:
+    machine = zlib.compressobj(_LEVEL, zlib.DEFLATED, _GZIP_FORMAT)
+    return machine.compress(block) + machine.flush()
+
+
+def _blocks(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    gathered, size = bytearray(), 0
+    for piece in pieces:
+        gathered += piece
+        size += len(piece)
+        while len(gathered) >= _BLOCK:
+            yield bytes(gathered[:_BLOCK])
+            del gathered[:_BLOCK]
+    if gathered or not size:
+        yield bytes(gathered)

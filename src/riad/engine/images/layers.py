@@ -1,0 +1,170 @@
+"""The layer store: directories `layers/N`, one per diff ID, shared by all images, holders and running work.
+
+A layer appears whole or not at all: it is made in `incoming/`, then its row and its rename are one step. `incoming/` is
+emptied and directories without a row are removed at start, so an interrupted pull or build leaves nothing.
+
+A layer stays while an image has it, somebody holds it (`hold`: a container, the build cache), or it is pinned: what
+`adopt` and `import_tar` return is pinned until it becomes part of an image (`Images.create`) or is given up (`unpin`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import shutil
+import tempfile
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+from riad.engine.images.compression import decompress
+from riad.engine.images.extract import extract
+from riad.engine.images.model import Layer
+from riad.engine.images.pack import pack, size_of
+from riad.engine.images.store import ImageStore, LayerRow
+from riad.kernel.faults import Fault, Kind, invalid, not_found
+from riad.oci.digest import Digest, from_hash
+
+
+class Layers:
+    def __init__(self, store: ImageStore, root: Path) -> None:
+        self._store = store
+        self._folder = root / "layers"
+        self.incoming = root / "incoming"
+        self._pins: Counter[Digest] = Counter()
+        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._empty_incoming()
+        self._sweep()
+
+    def get(self, diff_id: str) -> Layer:
+        """Raises NOT_FOUND."""
+        row = self._store.layer(diff_id)
+        if row is None:
+            raise not_found(f"No such layer: {diff_id}")
+        return self._layer(row)
+
+    def find(self, diff_id: str) -> Layer | None:
+        row = self._store.layer(diff_id)
+        return None if row is None else self._layer(row)
+
+    def of(self, image: str) -> list[Layer]:
+        """The layers of an image, bottom first."""
+        return [self._layer(row) for row in self._store.layers_of(image)]
+
+    async def import_tar(self, archive: BinaryIO, *, expected: Digest | None = None) -> Layer:
+        """Unpacks a tar, compressed or not, read once from its beginning. The result is pinned.
+
+        Raises INVALID for a damaged or malicious archive or one whose content is not `expected`; nothing remains then.
+        """
+        folder = self._scratch()
+        try:
+            diff_id, size = await asyncio.to_thread(_unpack, archive, folder)
+            if expected is not None and diff_id != expected:
+                raise invalid(f"the layer's content is {diff_id}, its image says {expected}")
+            return self._keep(folder, diff_id, size)
+        finally:
+            await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+
+    async def adopt(self, upperdir: Path, parent: Layer | None = None) -> Layer:
+        """Takes an unmounted overlay upper directory over as a layer: it is gone afterwards. The result is pinned.
+
+        `upperdir` must be on the file system of the data root. `parent` is what it was mounted over; a layer's content
+        does not depend on it.
+        """
+        diff_id, size = await asyncio.to_thread(_measure, upperdir)
+        layer = self._keep(upperdir, diff_id, size)
+        if upperdir.exists():
+            await asyncio.to_thread(shutil.rmtree, upperdir, ignore_errors=True)
+        return layer
+
+    def pin(self, diff_id: Digest) -> None:
+        self._pins[diff_id] += 1
+
+    def unpin(self, diff_id: Digest) -> None:
+        """Undoes one pin. A layer nobody wants then goes with the next `collect`, at the latest at start."""
+        self._pins[diff_id] -= 1
+        if self._pins[diff_id] <= 0:
+            del self._pins[diff_id]
+
+    def hold(self, owner: str, diff_ids: Iterable[str]) -> None:
+        """Keeps layers for `owner` (`container:ID`, `build:KEY`), durably, whatever happens to their images."""
+        self._store.hold(owner, diff_ids)
+
+    def release(self, owner: str) -> None:
+        """Ends all holds of `owner`; `collect` frees the space."""
+        self._store.release(owner)
+
+    def owners(self) -> list[str]:
+        return self._store.owners()
+
+    async def collect(self) -> int:
+        """Removes every layer that nothing needs; returns the bytes freed."""
+        doomed = [row for row in self._store.unused_layers() if row.diff_id not in self._pins]
+        graves = [self._bury(row) for row in doomed]
+        for grave in graves:
+            await asyncio.to_thread(shutil.rmtree, grave, ignore_errors=True)
+        return sum(row.size for row in doomed)
+
+    def uses(self) -> dict[Digest, int]:
+        return self._store.layer_uses()
+
+    def total_size(self) -> int:
+        return sum(row.size for row in self._store.layers())
+
+    def _layer(self, row: LayerRow) -> Layer:
+        return Layer(row.diff_id, row.size, self._folder / str(row.number))
+
+    def _scratch(self) -> Path:
+        return Path(tempfile.mkdtemp(prefix="layer-", dir=self.incoming))
+
+    def _keep(self, folder: Path, diff_id: Digest, size: int) -> Layer:
+        row = self._store.layer(diff_id)
+        self.pin(diff_id)
+        if row is not None:
+            return self._layer(row)
+        with self._store.transaction():
+            number = self._store.add_layer(diff_id, size)
+            try:
+                folder.rename(self._folder / str(number))
+            except OSError as error:
+                self.unpin(diff_id)
+                raise Fault(Kind.INTERNAL, f"cannot move {folder} into the layer store: {error.strerror}") from error
+        return self.get(diff_id)
+
+    def _bury(self, row: LayerRow) -> Path:
+        """Row first: a directory without a row is swept at start, a row without a directory would be a broken layer."""
+        grave = self.incoming / f"gone-{row.number}"
+        self._store.remove_layer(row.diff_id)
+        (self._folder / str(row.number)).rename(grave)
+        return grave
+
+    def _empty_incoming(self) -> None:
+        if self.incoming.exists():
+            shutil.rmtree(self.incoming, ignore_errors=True)
+        self.incoming.mkdir(parents=True, exist_ok=True, mode=0o700)
+
+    def _sweep(self) -> None:
+        for row in self._store.unused_layers():
+            self._store.remove_layer(row.diff_id)
+        known = {str(row.number) for row in self._store.layers()}
+        for entry in self._folder.iterdir():
+            if entry.name not in known:
+                shutil.rmtree(entry, ignore_errors=True)
+
+
+def whole_tar(layer: Layer) -> Iterator[bytes]:
+    """The layer's tar in pieces, the bytes of its diff ID where it was made here."""
+    return pack(layer.path)
+
+
+def _unpack(archive: BinaryIO, folder: Path) -> tuple[Digest, int]:
+    folder.chmod(0o755)
+    return extract(decompress(archive), folder)
+
+
+def _measure(upperdir: Path) -> tuple[Digest, int]:
+    state = hashlib.sha256()
+    for piece in pack(upperdir):
+        state.update(piece)
+    return from_hash(state), size_of(upperdir)
