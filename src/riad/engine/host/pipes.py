@@ -1,0 +1,114 @@
+"""Pipes, terminals and packet sockets as awaitable byte streams, straight on the event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import os
+import socket
+from pathlib import Path
+
+from riad.engine.host.pidfd import settle
+
+
+class Pipe:
+    """One non-blocking descriptor that this object owns."""
+
+    def __init__(self, handle: int) -> None:
+        os.set_blocking(handle, False)
+        self.handle = handle
+        self._loop = asyncio.get_running_loop()
+
+    async def read(self, limit: int = 65536) -> bytes:
+        """b"" at the end; a terminal whose last process has gone has ended."""
+        while self.handle >= 0:
+            try:
+                return os.read(self.handle, limit)
+            except BlockingIOError:
+                await self._readable()
+            except OSError as error:
+                if error.errno == errno.EIO:
+                    return b""
+                raise
+        return b""
+
+    async def write(self, data: bytes) -> None:
+        """Raises BrokenPipeError when nobody reads any more."""
+        rest = memoryview(data)
+        while rest:
+            if self.handle < 0:
+                raise BrokenPipeError(errno.EPIPE, "closed")
+            try:
+                rest = rest[os.write(self.handle, rest) :]
+            except BlockingIOError:
+                await self._writable()
+
+    async def _readable(self) -> None:
+        handle, done = self.handle, self._loop.create_future()
+        self._loop.add_reader(handle, settle, done)
+        try:
+            await done
+        finally:
+            self._loop.remove_reader(handle)
+
+    async def _writable(self) -> None:
+        handle, done = self.handle, self._loop.create_future()
+        self._loop.add_writer(handle, settle, done)
+        try:
+            await done
+        finally:
+            self._loop.remove_writer(handle)
+
+    def close(self) -> None:
+        handle, self.handle = self.handle, -1
+        if handle >= 0:
+            self._loop.remove_reader(handle)
+            self._loop.remove_writer(handle)
+            os.close(handle)
+
+
+def connect_packets(path: Path) -> socket.socket:
+    """A connected, non-blocking SOCK_SEQPACKET socket. Reaches it through its folder: socket paths end at 108 bytes."""
+    folder = os.open(path.parent, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    connection = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    try:
+        connection.connect(f"/proc/self/fd/{folder}/{path.name}")
+    except OSError:
+        connection.close()
+        raise
+    finally:
+        os.close(folder)
+    connection.setblocking(False)
+    return connection
+
+
+class ConsoleSocket:
+    """Where an OCI runtime sends the terminal of a process (`--console-socket`). Use with `with`."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+
+    def __enter__(self) -> ConsoleSocket:
+        folder = os.open(self.path.parent, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            self._listening.bind(f"/proc/self/fd/{folder}/{self.path.name}")
+        finally:
+            os.close(folder)
+        self._listening.listen(1)
+        self._listening.setblocking(False)
+        return self
+
+    async def receive(self) -> int:
+        """The descriptor of the terminal's master."""
+        connection, _ = await asyncio.get_running_loop().sock_accept(self._listening)
+        with connection:
+            connection.setblocking(True)  # the descriptor follows at once
+            _, handles, _, _ = socket.recv_fds(connection, 4096, 1)
+            return handles[0]
+
+    def __exit__(self, *_: object) -> None:
+        self._listening.close()
+        with contextlib.suppress(FileNotFoundError):
+            self.path.unlink()
