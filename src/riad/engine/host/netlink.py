@@ -36,7 +36,7 @@ _NESTED = 0x8000
 _MAC, _NAME, _MTU, _MASTER, _LINK_INFO, _NS_FD, _ALIAS, _EXT_MASK = 1, 3, 4, 10, 18, 28, 20, 29
 _INFO_KIND, _INFO_DATA, _SLAVE_KIND, _SLAVE_DATA = 1, 2, 4, 5
 _VETH_PEER = 1
-_PORT_ISOLATED = 33
+_PORT_HAIRPIN, _PORT_ISOLATED = 4, 33
 _SKIP_STATISTICS = 8
 # address and route attributes
 _IFA_ADDRESS, _IFA_LOCAL, _IFA_BROADCAST = 1, 2, 4
@@ -132,8 +132,7 @@ class Netlink:
         near = _text(_NAME, veth.name) + _number(_MTU, veth.mtu) + _number(_MASTER, veth.master)
         near += _attribute(_LINK_INFO | _NESTED, _text(_INFO_KIND, "veth") + data)
         self._do(_NEW_LINK, _CREATE | _EXCLUSIVE, _LINK.pack(0, 0, 0, _IFF_UP, _IFF_UP) + near)
-        if veth.isolated:
-            self._isolate(veth.name)
+        self._set_port(veth.name, isolated=veth.isolated)
 
     def set_alias(self, name: str, alias: str) -> None:
         self._do(_NEW_LINK, 0, _LINK.pack(0, 0, 0, 0, 0) + _text(_NAME, name) + _text(_ALIAS, alias))
@@ -195,10 +194,14 @@ class Netlink:
                 )
         return found
 
-    def _isolate(self, name: str) -> None:
-        """Isolated ports of a bridge reach its gateway but not each other."""
-        data = _attribute(_SLAVE_DATA | _NESTED, _attribute(_PORT_ISOLATED, b"\x01"))
-        info = _attribute(_LINK_INFO | _NESTED, _text(_SLAVE_KIND, "bridge") + data)
+    def _set_port(self, name: str, *, isolated: bool) -> None:
+        """Hairpin: a container may reach itself through a port it publishes, even where bridged frames are filtered.
+
+        Isolated ports of a bridge reach its gateway but not each other.
+        """
+        settings = _attribute(_PORT_HAIRPIN, b"\x01") + _attribute(_PORT_ISOLATED, bytes([isolated]))
+        info = _text(_SLAVE_KIND, "bridge") + _attribute(_SLAVE_DATA | _NESTED, settings)
+        info = _attribute(_LINK_INFO | _NESTED, info)
         self._do(_NEW_LINK, 0, _LINK.pack(0, 0, 0, 0, 0) + _text(_NAME, name) + info)
 
     def _do(self, kind: int, flags: int, payload: bytes) -> None:

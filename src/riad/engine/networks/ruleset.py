@@ -89,7 +89,11 @@ def _lines(verb: str, table: str, rule: Rule) -> list[str]:
 def _elements(rule: Rule, verb: str) -> list[tuple[str, str]]:
     match rule:
         case BridgeRules():
-            elements = [("bridges", f'"{rule.name}"'), ("within", f'"{rule.name}" . "{rule.name}"')]
+            elements = [
+                ("bridges", f'"{rule.name}"'),
+                ("within", f'"{rule.name}" . "{rule.name}"'),
+                ("hairpin", f'{rule.subnet} . "{rule.name}"'),
+            ]
             if rule.internal:
                 elements.append(("internal", f'"{rule.name}"'))
             elif rule.masquerade:
@@ -108,6 +112,7 @@ def _skeleton(table: str) -> str:
 table ip {table} {{
 	set bridges {{ type ifname; }}
 	set within {{ type ifname . ifname; }}
+	set hairpin {{ type ipv4_addr . ifname; flags interval; }}
 	set internal {{ type ifname; }}
 	set sources {{ type ipv4_addr; flags interval; }}
 	map published_any {{ type inet_proto . inet_service : ipv4_addr . inet_service; }}
@@ -134,7 +139,7 @@ table ip {table} {{
 	chain outgoing {{
 		type nat hook postrouting priority srcnat; policy accept;
 		ip saddr 127.0.0.0/8 oifname @bridges masquerade
-		ct status dnat iifname . oifname @within masquerade
+		ct status dnat ip saddr . oifname @hairpin masquerade
 		ip saddr @sources oifname != @bridges masquerade
 	}}
 	chain passing {{
