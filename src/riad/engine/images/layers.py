@@ -4,7 +4,8 @@ A layer appears whole or not at all: it is made in `incoming/`, then its row and
 emptied and directories without a row are removed at start, so an interrupted pull or build leaves nothing.
 
 A layer stays while an image has it, somebody holds it (`hold`: a container, the build cache), or it is pinned: what
-`adopt` and `import_tar` return is pinned until it becomes part of an image (`Images.create`) or is given up (`unpin`).
+`adopt`, `import_tar` and `unpack` return is pinned until it becomes part of an image (`Images.create`) or is given up
+(`unpin`).
 """
 
 from __future__ import annotations
@@ -18,11 +19,12 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
+from riad.engine.images.blobs import LayerBlobs
 from riad.engine.images.compression import decompress
 from riad.engine.images.extract import extract
 from riad.engine.images.model import Layer
 from riad.engine.images.pack import pack, size_of
-from riad.engine.images.store import ImageStore, LayerRow
+from riad.engine.images.store import BlobRow, ImageStore, LayerRow
 from riad.kernel.faults import Fault, Kind, invalid, not_found
 from riad.oci.digest import Digest, from_hash
 
@@ -36,6 +38,7 @@ class Layers:
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._empty_incoming()
         self._sweep()
+        self.blobs = LayerBlobs(root, store.blob_digests())
 
     def get(self, diff_id: str) -> Layer:
         """Raises NOT_FOUND."""
@@ -52,17 +55,37 @@ class Layers:
         """The layers of an image, bottom first."""
         return [self._layer(row) for row in self._store.layers_of(image)]
 
-    async def import_tar(self, archive: BinaryIO, *, expected: Digest | None = None) -> Layer:
-        """Unpacks a tar, compressed or not, read once from its beginning. The result is pinned.
+    async def import_tar(self, archive: BinaryIO) -> Layer:
+        """Makes a layer of ours from a tar, compressed or not, read once from its beginning. The result is pinned.
 
-        Raises INVALID for a damaged or malicious archive or one whose content is not `expected`; nothing remains then.
+        Raises INVALID for a damaged or malicious archive; nothing remains then.
         """
-        folder = self._scratch()
+        folder = self.scratch()
         try:
-            diff_id, size = await asyncio.to_thread(_unpack, archive, folder)
-            if expected is not None and diff_id != expected:
-                raise invalid(f"the layer's content is {diff_id}, its image says {expected}")
-            return self._keep(folder, diff_id, size)
+            await asyncio.to_thread(_unpack, archive, folder)
+            return await self.adopt(folder)
+        finally:
+            await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+
+    async def unpack(self, blob: BlobRow, file: Path) -> Layer:
+        """Makes a stranger's layer from the verified `file` and keeps the file. The result is pinned.
+
+        Raises INVALID for a damaged or malicious archive, or one whose content is not `blob.diff_id`.
+        """
+        found = self.find(blob.diff_id)
+        if found is not None:
+            self.pin(blob.diff_id)
+            return found
+        folder = self.scratch()
+        try:
+            diff_id, size = await asyncio.to_thread(_unpack_file, file, folder)
+            if diff_id != blob.diff_id:
+                raise invalid(f"the layer's content is {diff_id}, its image says {blob.diff_id}")
+            with self._store.transaction():
+                layer = self._keep(folder, diff_id, size, ours=False)
+                self._store.add_blob(blob)
+                self.blobs.take(blob.digest, file)
+            return layer
         finally:
             await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
 
@@ -73,10 +96,29 @@ class Layers:
         does not depend on it.
         """
         diff_id, size = await asyncio.to_thread(_measure, upperdir)
-        layer = self._keep(upperdir, diff_id, size)
+        layer = self._keep(upperdir, diff_id, size, ours=True)
         if upperdir.exists():
             await asyncio.to_thread(shutil.rmtree, upperdir, ignore_errors=True)
         return layer
+
+    def tar(self, diff_id: Digest) -> Iterator[bytes]:
+        """The exact bytes of the diff ID, in pieces; read them in a thread."""
+        row = self._store.layer(diff_id)
+        if row is None:
+            raise not_found(f"No such layer: {diff_id}")
+        if row.ours:
+            return pack(self._folder / str(row.number))
+        for blob in self._store.blobs_of(diff_id):
+            file = self.blobs.find(blob.digest)
+            if file is not None:
+                return _decompressed(file)
+        raise Fault(Kind.INTERNAL, f"the archive of layer {diff_id} is missing from the blob store")
+
+    def scratch(self) -> Path:
+        """A new folder in `incoming/`, on the file system of the layers, with the mode of a root directory."""
+        folder = Path(tempfile.mkdtemp(prefix="layer-", dir=self.incoming))
+        folder.chmod(0o755)
+        return folder
 
     def pin(self, diff_id: Digest) -> None:
         self._pins[diff_id] += 1
@@ -107,36 +149,36 @@ class Layers:
         return sum(row.size for row in doomed)
 
     def uses(self) -> dict[Digest, int]:
+        """How many images have each layer."""
         return self._store.layer_uses()
 
-    def total_size(self) -> int:
-        return sum(row.size for row in self._store.layers())
+    def sizes(self) -> dict[Digest, int]:
+        return {row.diff_id: row.size for row in self._store.layers()}
 
     def _layer(self, row: LayerRow) -> Layer:
         return Layer(row.diff_id, row.size, self._folder / str(row.number))
 
-    def _scratch(self) -> Path:
-        return Path(tempfile.mkdtemp(prefix="layer-", dir=self.incoming))
-
-    def _keep(self, folder: Path, diff_id: Digest, size: int) -> Layer:
+    def _keep(self, folder: Path, diff_id: Digest, size: int, *, ours: bool) -> Layer:
         row = self._store.layer(diff_id)
+        if row is None:
+            with self._store.transaction():
+                number = self._store.add_layer(diff_id, size, ours=ours)
+                try:
+                    folder.rename(self._folder / str(number))
+                except OSError as error:
+                    message = f"cannot move {folder} into the layer store: {error.strerror}"
+                    raise Fault(Kind.INTERNAL, message) from error
         self.pin(diff_id)
-        if row is not None:
-            return self._layer(row)
-        with self._store.transaction():
-            number = self._store.add_layer(diff_id, size)
-            try:
-                folder.rename(self._folder / str(number))
-            except OSError as error:
-                self.unpin(diff_id)
-                raise Fault(Kind.INTERNAL, f"cannot move {folder} into the layer store: {error.strerror}") from error
         return self.get(diff_id)
 
     def _bury(self, row: LayerRow) -> Path:
-        """Row first: a directory without a row is swept at start, a row without a directory would be a broken layer."""
+        """Row first: what has no row is swept at start, a row without its directory would be a broken layer."""
         grave = self.incoming / f"gone-{row.number}"
+        kept = self._store.blobs_of(row.diff_id)
         self._store.remove_layer(row.diff_id)
         (self._folder / str(row.number)).rename(grave)
+        for blob in kept:
+            self.blobs.remove(blob.digest)
         return grave
 
     def _empty_incoming(self) -> None:
@@ -153,14 +195,18 @@ class Layers:
                 shutil.rmtree(entry, ignore_errors=True)
 
 
-def whole_tar(layer: Layer) -> Iterator[bytes]:
-    """The layer's tar in pieces, the bytes of its diff ID where it was made here."""
-    return pack(layer.path)
-
-
 def _unpack(archive: BinaryIO, folder: Path) -> tuple[Digest, int]:
-    folder.chmod(0o755)
     return extract(decompress(archive), folder)
+
+
+def _unpack_file(file: Path, folder: Path) -> tuple[Digest, int]:
+    with file.open("rb") as archive:
+        return _unpack(archive, folder)
+
+
+def _decompressed(file: Path) -> Iterator[bytes]:
+    with file.open("rb") as archive:
+        yield from decompress(archive)
 
 
 def _measure(upperdir: Path) -> tuple[Digest, int]:

@@ -20,7 +20,8 @@ SCHEMA = (
     CREATE TABLE layer (
         number INTEGER PRIMARY KEY AUTOINCREMENT,
         diff_id TEXT NOT NULL UNIQUE,
-        size INTEGER NOT NULL
+        size INTEGER NOT NULL,
+        ours INTEGER NOT NULL
     );
     CREATE TABLE layer_hold (
         owner TEXT NOT NULL,
@@ -80,14 +81,17 @@ SCHEMA = (
 
 @dataclass(frozen=True, slots=True)
 class LayerRow:
+    """`ours`: packing the directory gives the bytes of the diff ID; a stranger's tar has to be kept instead."""
+
     number: int
     diff_id: Digest
     size: int
+    ours: bool
 
 
 @dataclass(frozen=True, slots=True)
 class BlobRow:
-    """A compressed form of a layer: what it has been pulled as, or pushed as."""
+    """A form that a layer has been pulled, loaded or pushed in. Its file is kept where the layer is not ours."""
 
     diff_id: Digest
     digest: Digest
@@ -123,11 +127,11 @@ class ImageStore:
 
     # Layers
 
-    def add_layer(self, diff_id: Digest, size: int) -> int:
+    def add_layer(self, diff_id: Digest, size: int, *, ours: bool) -> int:
         with self._state.transaction() as sql:
             return int(
                 sql.execute(
-                    "INSERT INTO layer (diff_id, size) VALUES (?, ?) RETURNING number", (diff_id, size)
+                    "INSERT INTO layer (diff_id, size, ours) VALUES (?, ?, ?) RETURNING number", (diff_id, size, ours)
                 ).fetchone()["number"]
             )
 
@@ -280,7 +284,7 @@ class ImageStore:
 
 
 def _layer(row: sqlite3.Row) -> LayerRow:
-    return LayerRow(row["number"], Digest(row["diff_id"]), row["size"])
+    return LayerRow(row["number"], Digest(row["diff_id"]), row["size"], bool(row["ours"]))
 
 
 def _blob(row: sqlite3.Row) -> BlobRow:
