@@ -1,0 +1,33 @@
+"""What git over HTTP needs of the house."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from riad.forge.model import Project, RefUpdate
+from riad.forge.repositories import Repositories
+from riad.kernel.clock import Clock
+from riad.kernel.db import Database
+
+
+def _nothing(*_: object) -> None:
+    return None
+
+
+def _silence(_project: Project, _updates: Sequence[RefUpdate]) -> Sequence[str]:
+    return ()
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    database: Database
+    clock: Clock
+    repositories: Repositories
+    external_url: str = "http://localhost:8080"
+    announced: Callable[[], None] = _nothing
+    """Called when a push has been announced: wakes up whoever delivers events. From any thread."""
+    remarks: Callable[[Project, Sequence[RefUpdate]], Sequence[str]] = _silence
+    """Lines to show to who has pushed, such as where to watch the pipeline."""
+    largest_push: int = 2 * 1024**3
+    """Bytes of one push's pack."""
