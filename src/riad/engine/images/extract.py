@@ -21,10 +21,10 @@ from pathlib import Path
 from typing import Any
 
 from riad.engine.images.beneath import Directories
+from riad.engine.images.model import Measure
 from riad.engine.images.tarstream import ForwardStream, members
 from riad.kernel.faults import Fault, Kind, exhausted, invalid
 from riad.oci import whiteouts
-from riad.oci.digest import Digest
 
 _XATTR = "SCHILY.xattr."
 _PIECE = 1 << 20
@@ -32,8 +32,8 @@ _WHITEOUT_DEVICE = os.makedev(0, 0)
 _UNSUPPORTED_XATTR = (errno.ENOTSUP, errno.EPERM, errno.EINVAL)
 
 
-def extract(pieces: Iterator[bytes], target: Path) -> tuple[Digest, int]:
-    """Unpacks an uncompressed tar into the existing, empty directory `target`; returns (diff ID, bytes of its files).
+def extract(pieces: Iterator[bytes], target: Path) -> Measure:
+    """Unpacks an uncompressed tar into the existing, empty directory `target`; returns what it is.
 
     Raises INVALID for a damaged or malicious archive, EXHAUSTED where the disk is full; remove `target` then.
     """
@@ -47,7 +47,7 @@ def extract(pieces: Iterator[bytes], target: Path) -> tuple[Digest, int]:
             job.finish()
         finally:
             job.directories.forget()
-        return stream.finish(), job.size
+        return Measure(stream.finish(), job.size, stream.tell())
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise exhausted(f"no space left on the disk of {target}") from None

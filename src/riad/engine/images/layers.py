@@ -22,7 +22,7 @@ from typing import BinaryIO
 from riad.engine.images.blobs import LayerBlobs
 from riad.engine.images.compression import decompress
 from riad.engine.images.extract import extract
-from riad.engine.images.model import Layer
+from riad.engine.images.model import Layer, Measure
 from riad.engine.images.pack import pack, size_of
 from riad.engine.images.store import BlobRow, ImageStore, LayerRow
 from riad.kernel.faults import Fault, Kind, invalid, not_found
@@ -72,17 +72,17 @@ class Layers:
 
         Raises INVALID for a damaged or malicious archive, or one whose content is not `blob.diff_id`.
         """
-        found = self.find(blob.diff_id)
-        if found is not None:
+        here = self.find(blob.diff_id)
+        if here is not None:
             self.pin(blob.diff_id)
-            return found
+            return here
         folder = self.scratch()
         try:
-            diff_id, size = await asyncio.to_thread(_unpack_file, file, folder)
-            if diff_id != blob.diff_id:
-                raise invalid(f"the layer's content is {diff_id}, its image says {blob.diff_id}")
+            found = await asyncio.to_thread(_unpack_file, file, folder)
+            if found.diff_id != blob.diff_id:
+                raise invalid(f"the layer's content is {found.diff_id}, its image says {blob.diff_id}")
             with self._store.transaction():
-                layer = self._keep(folder, diff_id, size, ours=False)
+                layer = self._keep(folder, found, ours=False)
                 self._store.add_blob(blob)
                 self.blobs.take(blob.digest, file)
             return layer
@@ -95,8 +95,7 @@ class Layers:
         `upperdir` must be on the file system of the data root. `parent` is what it was mounted over; a layer's content
         does not depend on it.
         """
-        diff_id, size = await asyncio.to_thread(_measure, upperdir)
-        layer = self._keep(upperdir, diff_id, size, ours=True)
+        layer = self._keep(upperdir, await asyncio.to_thread(_measure, upperdir), ours=True)
         if upperdir.exists():
             await asyncio.to_thread(shutil.rmtree, upperdir, ignore_errors=True)
         return layer
@@ -148,6 +147,13 @@ class Layers:
             await asyncio.to_thread(shutil.rmtree, grave, ignore_errors=True)
         return sum(row.size for row in doomed)
 
+    def tar_size(self, diff_id: Digest) -> int:
+        """The length of `tar(diff_id)` in bytes."""
+        row = self._store.layer(diff_id)
+        if row is None:
+            raise not_found(f"No such layer: {diff_id}")
+        return row.tar_size
+
     def uses(self) -> dict[Digest, int]:
         """How many images have each layer."""
         return self._store.layer_uses()
@@ -158,18 +164,17 @@ class Layers:
     def _layer(self, row: LayerRow) -> Layer:
         return Layer(row.diff_id, row.size, self._folder / str(row.number))
 
-    def _keep(self, folder: Path, diff_id: Digest, size: int, *, ours: bool) -> Layer:
-        row = self._store.layer(diff_id)
-        if row is None:
+    def _keep(self, folder: Path, found: Measure, *, ours: bool) -> Layer:
+        if self._store.layer(found.diff_id) is None:
             with self._store.transaction():
-                number = self._store.add_layer(diff_id, size, ours=ours)
+                number = self._store.add_layer(found.diff_id, found.size, found.tar_size, ours=ours)
                 try:
                     folder.rename(self._folder / str(number))
                 except OSError as error:
                     message = f"cannot move {folder} into the layer store: {error.strerror}"
                     raise Fault(Kind.INTERNAL, message) from error
-        self.pin(diff_id)
-        return self.get(diff_id)
+        self.pin(found.diff_id)
+        return self.get(found.diff_id)
 
     def _bury(self, row: LayerRow) -> Path:
         """Row first: what has no row is swept at start, a row without its directory would be a broken layer."""
@@ -195,11 +200,11 @@ class Layers:
                 shutil.rmtree(entry, ignore_errors=True)
 
 
-def _unpack(archive: BinaryIO, folder: Path) -> tuple[Digest, int]:
+def _unpack(archive: BinaryIO, folder: Path) -> Measure:
     return extract(decompress(archive), folder)
 
 
-def _unpack_file(file: Path, folder: Path) -> tuple[Digest, int]:
+def _unpack_file(file: Path, folder: Path) -> Measure:
     with file.open("rb") as archive:
         return _unpack(archive, folder)
 
@@ -209,8 +214,9 @@ def _decompressed(file: Path) -> Iterator[bytes]:
         yield from decompress(archive)
 
 
-def _measure(upperdir: Path) -> tuple[Digest, int]:
-    state = hashlib.sha256()
+def _measure(upperdir: Path) -> Measure:
+    state, length = hashlib.sha256(), 0
     for piece in pack(upperdir):
         state.update(piece)
-    return from_hash(state), size_of(upperdir)
+        length += len(piece)
+    return Measure(from_hash(state), size_of(upperdir), length)

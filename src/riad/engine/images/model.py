@@ -14,6 +14,15 @@ from riad.oci.reference import Reference
 
 
 @dataclass(frozen=True, slots=True)
+class Measure:
+    """What a tar turned out to be: its digest, the bytes of its regular files, its own length in bytes."""
+
+    diff_id: Digest
+    size: int
+    tar_size: int
+
+
+@dataclass(frozen=True, slots=True)
 class Layer:
     """`path` is the overlay lower directory; `size` the bytes of its regular files."""
 

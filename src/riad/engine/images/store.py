@@ -21,6 +21,7 @@ SCHEMA = (
         number INTEGER PRIMARY KEY AUTOINCREMENT,
         diff_id TEXT NOT NULL UNIQUE,
         size INTEGER NOT NULL,
+        tar_size INTEGER NOT NULL,
         ours INTEGER NOT NULL
     );
     CREATE TABLE layer_hold (
@@ -81,11 +82,15 @@ SCHEMA = (
 
 @dataclass(frozen=True, slots=True)
 class LayerRow:
-    """`ours`: packing the directory gives the bytes of the diff ID; a stranger's tar has to be kept instead."""
+    """`size` counts the files, `tar_size` the uncompressed tar, in bytes.
+
+    `ours`: packing the directory gives the bytes of the diff ID; a stranger's tar has to be kept instead.
+    """
 
     number: int
     diff_id: Digest
     size: int
+    tar_size: int
     ours: bool
 
 
@@ -127,11 +132,12 @@ class ImageStore:
 
     # Layers
 
-    def add_layer(self, diff_id: Digest, size: int, *, ours: bool) -> int:
+    def add_layer(self, diff_id: Digest, size: int, tar_size: int, *, ours: bool) -> int:
         with self._state.transaction() as sql:
             return int(
                 sql.execute(
-                    "INSERT INTO layer (diff_id, size, ours) VALUES (?, ?, ?) RETURNING number", (diff_id, size, ours)
+                    "INSERT INTO layer (diff_id, size, tar_size, ours) VALUES (?, ?, ?, ?) RETURNING number",
+                    (diff_id, size, tar_size, ours),
                 ).fetchone()["number"]
             )
 
@@ -284,7 +290,7 @@ class ImageStore:
 
 
 def _layer(row: sqlite3.Row) -> LayerRow:
-    return LayerRow(row["number"], Digest(row["diff_id"]), row["size"], bool(row["ours"]))
+    return LayerRow(row["number"], Digest(row["diff_id"]), row["size"], row["tar_size"], bool(row["ours"]))
 
 
 def _blob(row: sqlite3.Row) -> BlobRow:

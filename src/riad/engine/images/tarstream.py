@@ -55,7 +55,7 @@ class ForwardStream:
         return bytes(gathered)
 
     def finish(self) -> Digest:
-        """Reads what is left and returns the digest of all that passed."""
+        """Reads what is left and returns the digest of all that passed; `tell` is its size then."""
         while self.some(1 << 20):
             pass
         return from_hash(self._hash)
