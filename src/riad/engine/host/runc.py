@@ -67,6 +67,14 @@ class Runtime:
         if done.code != 0 and (self.root / container).exists():
             raise Fault(Kind.INTERNAL, reason(done.said()))
 
+    def forget(self, container: str) -> bool:
+        """Drops the state of a container whose processes have all gone, without starting the runtime for it.
+
+        That state is one folder under `root` for runc and crun alike. False where it could not be removed.
+        """
+        shutil.rmtree(self.root / container, ignore_errors=True)
+        return not (self.root / container).exists()
+
     def known(self) -> set[str]:
         """The containers that the runtime has state of, running or not."""
         try:

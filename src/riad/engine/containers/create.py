@@ -1,0 +1,138 @@
+"""Creating a container: everything is validated, then one row makes it exist; folders are made when it first starts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from riad.engine.containers import bundle, capabilities, mounting, names
+from riad.engine.containers.engine import Engine
+from riad.engine.containers.merge import merge
+from riad.engine.containers.model import Container, HostSettings, MountPoint, MountWish, Settings
+from riad.engine.host import devices
+from riad.engine.networks.files import extra_host
+from riad.engine.networks.model import EndpointWish
+from riad.engine.volumes.volumes import Volumes
+from riad.kernel.faults import invalid
+
+
+@dataclass(frozen=True, slots=True)
+class Created:
+    container: Container
+    warnings: tuple[str, ...]
+
+
+def create(engine: Engine, asked: Settings, *, name: str = "") -> Created:
+    """Raises NOT_FOUND for an unknown image, network or container to share with, CONFLICT for a taken name, INVALID."""
+    name = names.check_name(name) if name else names.invent_name(engine.registry.names())
+    engine.registry.check_free(name)
+    image = engine.images.get(asked.image)
+    container_id = names.new_id()
+    settings = replace(asked, config=merge(asked.config, image.config.config), hostname=_hostname(asked, container_id))
+    settings = replace(settings, networks=networks_of(settings), host=_sharing(engine, settings.host))
+    _check(engine, settings)
+    wishes = mounting.wishes(settings.host, settings.config.volumes)
+    for wish in wishes:
+        mounting.check_source(wish)
+    others = {text.partition(":")[0]: text for text in settings.host.volumes_from}
+    inherited = mounting.inherited(
+        {other: engine.registry.find(other) for other in others},
+        settings.host.volumes_from,
+        [wish.target for wish in wishes if wish.source],
+    )
+    replaced = {mount.target for mount in inherited}
+    mounts = [_settled(engine.volumes, wish) for wish in wishes if wish.target not in replaced]
+    container = engine.registry.add(
+        Container(container_id, name, engine.clock.now(), image.id, settings, mounts=(*mounts, *inherited))
+    )
+    engine.announce(container, "create")
+    return Created(container, tuple(_warnings(engine, settings.host)))
+
+
+def _hostname(asked: Settings, container_id: str) -> str:
+    return asked.hostname or container_id[:12]
+
+
+def network_mode(host: HostSettings) -> str:
+    """`default` is the default bridge."""
+    return "bridge" if host.network_mode in ("", "default") else host.network_mode
+
+
+def shares_network_with(host: HostSettings) -> str | None:
+    """The container named by `--network container:NAME`."""
+    kind, _, other = host.network_mode.partition(":")
+    return other if kind == "container" else None
+
+
+def networks_of(settings: Settings) -> Mapping[str, EndpointWish]:
+    """The networks by name: that of the network mode first, then what else the endpoints name."""
+    if shares_network_with(settings.host):
+        return {}
+    mode = network_mode(settings.host)
+    wishes = {("bridge" if name == "default" else name): wish for name, wish in settings.networks.items()}
+    return {mode: wishes.get(mode, EndpointWish()), **{name: wish for name, wish in wishes.items() if name != mode}}
+
+
+def _sharing(engine: Engine, host: HostSettings) -> HostSettings:
+    """`container:NAME` of network, pid and ipc by id, so that a rename does not break it. Raises NOT_FOUND."""
+
+    def by_id(mode: str) -> str:
+        kind, _, other = mode.partition(":")
+        return f"container:{engine.registry.find(other).id}" if kind == "container" else mode
+
+    return replace(
+        host,
+        network_mode=by_id(host.network_mode),
+        pid_mode=by_id(host.pid_mode),
+        ipc_mode=by_id(host.ipc_mode),
+    )
+
+
+def _check(engine: Engine, settings: Settings) -> None:
+    host = settings.host
+    engine.networks.check(settings.networks)
+    if host.ports and (shares_network_with(host) or network_mode(host) == "host") and shares_network_with(host):
+        raise invalid("conflicting options: port publishing and the container type network mode")
+    if shares_network_with(host) and host.extra_hosts:
+        raise invalid("conflicting options: custom host-to-IP mapping and the network mode")
+    capabilities.effective(add=host.cap_add, drop=host.cap_drop, privileged=host.privileged)
+    bundle.read_security(host.security)
+    for text in host.device_rules:
+        bundle.parse_device_rule(text)
+    for entry in host.extra_hosts:
+        extra_host(entry)
+    for device in host.devices:
+        devices.nodes(device.host_path, device.path, device.access)
+    if host.init and engine.init_program is None:
+        raise invalid("--init needs catatonit on this host (apt-get install catatonit)")
+    if host.pid_mode not in ("", "host", "private") and not host.pid_mode.startswith("container:"):
+        raise invalid(f"invalid PID mode: {host.pid_mode}")
+    if host.ipc_mode not in ("", "host", "private", "shareable") and not host.ipc_mode.startswith("container:"):
+        raise invalid(f"invalid IPC mode: {host.ipc_mode}")
+    if host.uts_mode not in ("", "host"):
+        raise invalid(f"invalid UTS mode: {host.uts_mode}")
+
+
+def _settled(volumes: Volumes, wish: MountWish) -> MountPoint:
+    volume = None
+    if wish.kind == "volume":
+        volume = volumes.create(
+            wish.source, driver=wish.driver or "local", options=wish.driver_options, labels=wish.labels
+        )
+    return mounting.settle(wish, volume)
+
+
+def _warnings(engine: Engine, host: HostSettings) -> list[str]:
+    found = []
+    if host.resources.memory and not engine.swap_limits:
+        found.append(
+            "Your kernel does not support swap limit capabilities or the cgroup is not mounted. "
+            "Memory limited without swap."
+        )
+    missing = set(capabilities.effective(add=host.cap_add, drop=host.cap_drop, privileged=host.privileged))
+    missing -= engine.bounding
+    if missing:
+        found.append(f"The engine itself lacks {', '.join(sorted(missing))}: the container does not get it.")
+    if host.auto_remove and host.restart.name != "no":
+        raise invalid("can't create 'AutoRemove' container with restart policy")
+    return found

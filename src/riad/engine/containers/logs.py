@@ -1,0 +1,156 @@
+"""Reading a container's log, as conmon writes it: `TIME STREAM F|P TEXT`, one line each (Kubernetes' container log form).
+
+P marks a line that goes on in the next entry of its stream. Lines of a terminal keep their carriage return. The last
+line of a container that ended without a line feed is an entry P, too.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from riad.engine.host.inotify import Growth
+
+_BLOCK = 2**16
+_STREAMS = {b"stdout": 1, b"stderr": 2}
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """`time` is RFC 3339 with nanoseconds and offset, as written; `text` ends with a line feed unless `partial`."""
+
+    time: bytes
+    stream: int
+    partial: bool
+    text: bytes
+
+    def at(self) -> datetime:
+        return datetime.fromisoformat(self.time[:26].decode() + self.time[29:].decode())
+
+    def stamp(self) -> bytes:
+        """The time in UTC, with `Z`, as `docker logs -t` prints it."""
+        if self.time.endswith(b"+00:00"):
+            return self.time[:29] + b"Z"
+        return self.at().astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f000Z").encode()
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which entries: `tail` complete lines from the end, None for all."""
+
+    stdout: bool = True
+    stderr: bool = True
+    since: datetime | None = None
+    until: datetime | None = None
+    tail: int | None = None
+
+    def picks(self, entry: Entry) -> bool:
+        if not (self.stdout if entry.stream == 1 else self.stderr):
+            return False
+        if self.since is None and self.until is None:
+            return True
+        at = entry.at()
+        return (self.since is None or at >= self.since) and (self.until is None or at <= self.until)
+
+
+def parse(line: bytes) -> Entry | None:
+    """One line of the file, without its line feed; None for what is not an entry."""
+    parts = line.split(b" ", 3)
+    if len(parts) != 4 or parts[1] not in _STREAMS:
+        return None
+    partial = parts[2] == b"P"
+    return Entry(parts[0], _STREAMS[parts[1]], partial, parts[3] if partial else parts[3] + b"\n")
+
+
+def tail_offset(path: Path, lines: int) -> int:
+    """Where the last `lines` complete lines of the file begin, in bytes; reads backwards."""
+    with open(path, "rb") as file:
+        place = file.seek(0, os.SEEK_END)
+        if lines <= 0:
+            return place
+        seen, after = 0, b""
+        while place > 0:
+            size = min(_BLOCK, place)
+            place -= size
+            file.seek(place)
+            block = file.read(size) + after
+            rows = block.split(b"\n")
+            after = rows[0] if place > 0 else b""
+            offset = place + len(block)
+            for index in range(len(rows) - 1, 0 if place > 0 else -1, -1):
+                offset -= len(rows[index]) + (0 if index == len(rows) - 1 else 1)
+                entry = parse(rows[index])
+                if entry is not None and not entry.partial:
+                    seen += 1
+                    if seen > lines:
+                        return offset + len(rows[index]) + 1
+        return 0
+
+
+class _Lines:
+    """Complete lines of a growing file."""
+
+    def __init__(self, path: Path, offset: int) -> None:
+        self._file = open(path, "rb")  # noqa: SIM115 -- closed by close()
+        self._file.seek(offset)
+        self._rest = b""
+
+    def take(self) -> Iterator[bytes]:
+        """What has come since the last call, up to a block."""
+        data = self._rest + self._file.read(_BLOCK)
+        *lines, self._rest = data.split(b"\n")
+        yield from lines
+
+    def close(self) -> None:
+        self._file.close()
+
+
+async def read(
+    path: Path, selection: Selection, *, ended: asyncio.Future[int] | None = None
+) -> AsyncIterator[list[Entry]]:
+    """The selected entries, in batches; with `ended` also those to come, until that is done and all was read."""
+    if not path.exists():
+        if ended is None:
+            return
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch(mode=0o640)
+    start = 0 if selection.tail is None else await asyncio.to_thread(tail_offset, path, selection.tail)
+    lines = _Lines(path, start)
+    try:
+        with Growth(path) as growth:
+            while True:
+                last = ended is None or ended.done()  # asked before reading: what comes later is read next time
+                found = [entry for line in lines.take() if (entry := parse(line)) is not None]
+                if found:
+                    if picked := [entry for entry in found if selection.picks(entry)]:
+                        yield picked
+                    if _past(selection, found[-1]):
+                        return
+                    continue
+                if last or ended is None:
+                    return
+                await _first(growth, ended, selection)
+    finally:
+        lines.close()
+
+
+def _past(selection: Selection, entry: Entry) -> bool:
+    return selection.until is not None and entry.at() > selection.until
+
+
+async def _first(growth: Growth, ended: asyncio.Future[int], selection: Selection) -> None:
+    """Waits for more, for the end, or for the moment after which nothing is wanted."""
+    more = asyncio.ensure_future(growth.next())
+    left = None
+    if selection.until is not None:
+        left = (selection.until - datetime.now(UTC)).total_seconds()
+    try:
+        done, _ = await asyncio.wait([more, ended], return_when=asyncio.FIRST_COMPLETED, timeout=left)
+        if not done and not ended.done():
+            ended.cancel()
+    finally:
+        more.cancel()

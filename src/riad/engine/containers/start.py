@@ -1,0 +1,235 @@
+"""Starting: intention, then root filesystem, network, process, then the fact. What fails half-way is taken back.
+
+Order matters: the network exists before the runtime enters it; clients that attached before the start hold their
+sockets before the process runs, so that they see its first byte; process numbers are written before it runs, so that a
+daemon killed in between finds it again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from dataclasses import replace
+from pathlib import Path
+
+from riad.engine.containers import bundle, exits, rootfs, spec, user
+from riad.engine.containers.create import network_mode, shares_network_with
+from riad.engine.containers.engine import Engine
+from riad.engine.containers.model import Container, Phase, Run
+from riad.engine.containers.registry import settle
+from riad.engine.host import conmon, devices, facts
+from riad.engine.networks.model import Attachment, NameWishes, PortBinding
+from riad.kernel.faults import Fault, Kind, conflict
+
+_RESOLVE = "/etc/resolv.conf"
+
+
+async def start(engine: Engine, container: Container) -> bool:
+    """Starts a container that does not run. False where it runs already. Raises what keeps it from running."""
+    async with engine.registry.lock(container.id):
+        container = engine.registry.fresh(container)
+        if container.phase in (Phase.RUNNING, Phase.STARTING):
+            return False
+        if container.phase is Phase.PAUSED:
+            raise conflict("cannot start a paused container, try unpause instead")
+        if container.phase is Phase.REMOVING:
+            raise conflict("container is marked for removal and cannot be started")
+        exits.cancel_restart(engine, container)
+        await begin(engine, replace(container, restart_count=0))
+        return True
+
+
+async def begin(engine: Engine, container: Container) -> Container:
+    """Starts it; the caller holds its lock. Raises, with the container back at rest, where it does not work."""
+    companion = engine.registry.companion(container.id)
+    await exits.settled(engine, container)
+    never_ran = container.run.started_at is None
+    started = engine.registry.change(
+        container, phase=Phase.STARTING, run=Run(), stopped_by_user=False, restart_count=container.restart_count
+    )
+    try:
+        launched = await _launch(engine, started)
+        started = engine.registry.change(started, run=launched)
+        _connect_waiting(engine, started)
+        await engine.runtime.start(started.id)
+    except BaseException as error:
+        await exits.clean_up(engine, started)
+        fault = error if isinstance(error, Fault) else Fault(Kind.INTERNAL, f"start was interrupted: {error!r}")
+        _failed(engine, started, fault, never_ran=never_ran)
+        raise
+    started = engine.registry.change(
+        started, phase=Phase.RUNNING, run=replace(started.run, started_at=engine.clock.now())
+    )
+    companion.process_gone.clear()
+    exits.watch(engine, started)
+    engine.announce(started, "start")
+    return started
+
+
+def _failed(engine: Engine, container: Container, fault: Fault, *, never_ran: bool) -> None:
+    code = _exit_code(fault.message)
+    container = engine.registry.change(
+        container,
+        phase=Phase.CREATED if never_ran else Phase.EXITED,
+        run=Run(exit_code=code, error=fault.message, finished_at=None if never_ran else engine.clock.now()),
+    )
+    companion = engine.registry.companion(container.id)
+    settle(companion.attaching, None)
+    settle(companion.ended, code)
+    if container.settings.host.auto_remove:
+        exits.remove_soon(engine, container)
+
+
+def _exit_code(message: str) -> int:
+    """As a shell: 127 not found, 126 not executable, 128 anything else."""
+    if "executable file not found" in message or "no such file or directory" in message:
+        return 127
+    return 126 if "permission denied" in message or "is a directory" in message else 128
+
+
+async def _launch(engine: Engine, container: Container) -> Run:
+    folder = engine.paths.bundle(container.id)
+    folder.mkdir(parents=True, exist_ok=True)
+    engine.paths.exits.mkdir(parents=True, exist_ok=True)
+    with contextlib.suppress(FileNotFoundError):
+        (engine.paths.exits / container.id).unlink()
+    root = rootfs.mount(engine, container)
+    _make_bind_sources(container)
+    joined = await _join(engine, container)
+    for mount in container.mounts:
+        if mount.volume and not mount.no_copy:
+            engine.volumes.use(mount.volume)
+            await engine.volumes.populate(mount.volume, root, mount.target)
+    host = container.settings.host
+    around = bundle.Surroundings(
+        root=str(root),
+        group=engine.group(container),
+        account=user.account_in(root, container.settings.config.user, host.group_add),
+        joined=joined,
+        files=_files(engine, container),
+        bounding=engine.bounding,
+        devices=_devices(container),
+        init_program=engine.init_program,
+        swap_limits=engine.swap_limits,
+    )
+    text = json.dumps(spec.runtime_spec(bundle.bundle(container, around, engine.host), engine.host))
+    (folder / "config.json").write_text(text)
+    try:
+        launched = await conmon.launch(engine.conmon, engine.runtime, _launch_wish(engine, container))
+    except Fault as fault:
+        raise Fault(
+            Kind.INVALID if _exit_code(fault.message) in (126, 127) else fault.kind,
+            "failed to create task for container: failed to create shim task: OCI runtime create failed: "
+            f"{fault.message}: unknown",
+        ) from None
+    ticks = facts.start_ticks(launched.conmon_pid)
+    if ticks is None:
+        raise Fault(Kind.INTERNAL, "conmon ended before the container was started")
+    return Run(pid=launched.pid, conmon_pid=launched.conmon_pid, conmon_ticks=ticks)
+
+
+def _launch_wish(engine: Engine, container: Container) -> conmon.Launch:
+    settings = container.settings
+    return conmon.Launch(
+        container=container.id,
+        bundle=engine.paths.bundle(container.id),
+        exits=engine.paths.exits,
+        log=None if settings.host.log.driver == "none" else engine.paths.log(container.id),
+        terminal=settings.tty,
+        stdin=settings.open_stdin,
+        leave_stdin_open=settings.open_stdin and not settings.stdin_once,
+    )
+
+
+def _connect_waiting(engine: Engine, container: Container) -> None:
+    companion = engine.registry.companion(container.id)
+    while companion.attaching:
+        waiting = companion.attaching.pop()
+        if not waiting.done():
+            waiting.set_result(conmon.attach(engine.paths.bundle(container.id)))
+
+
+def _make_bind_sources(container: Container) -> None:
+    """`-v /missing:/x` makes the folder, as Docker's oldest habit is; `--mount` does not (and was checked before)."""
+    for mount in container.mounts:
+        if mount.kind == "bind":
+            with contextlib.suppress(FileExistsError):
+                Path(mount.source).mkdir(parents=True, mode=0o755)
+
+
+def _devices(container: Container) -> tuple[spec.Device, ...]:
+    host = container.settings.host
+    found = [node for wish in host.devices for node in devices.nodes(wish.host_path, wish.path, wish.access)]
+    if host.privileged:
+        found += devices.everything()
+    return tuple(spec.Device(*node) for node in found)
+
+
+async def _join(engine: Engine, container: Container) -> dict[str, str]:
+    """The namespaces shared with the host or another container; the container's own network is prepared here."""
+    host = container.settings.host
+    joined = {
+        kind: place
+        for kind, mode in (("pid", host.pid_mode), ("ipc", host.ipc_mode))
+        if (place := _shared(engine, kind, mode))
+    }
+    if other := shares_network_with(host):
+        owner = _running(engine, other, "join network of")
+        sandbox = engine.networks.inspect(owner.id)
+        joined["network"] = "host" if sandbox is None or sandbox.netns is None else str(sandbox.netns)
+        return joined
+    sandbox = await engine.networks.prepare(attachment(container))
+    joined["network"] = str(sandbox.netns) if sandbox.netns else "host"
+    return joined
+
+
+def attachment(container: Container) -> Attachment:
+    """What the container asks of the networks."""
+    settings, host = container.settings, container.settings.host
+    ports = list(host.ports) if network_mode(host) != "host" else []
+    if host.publish_all:
+        given = {(port.container_port, port.proto) for port in ports}
+        exposed = [_port(text) for text in sorted(settings.config.exposed_ports)]
+        ports += [PortBinding(number, proto) for number, proto in exposed if (number, proto) not in given]
+    return Attachment(
+        container_id=container.id,
+        name=container.name,
+        hostname=settings.hostname,
+        domain=settings.domainname,
+        networks=settings.networks,
+        ports=tuple(ports),
+        names=NameWishes(host.dns, host.dns_search, host.dns_options, host.extra_hosts),
+    )
+
+
+def _port(text: str) -> tuple[int, str]:
+    number, _, proto = text.partition("/")
+    return int(number), proto or "tcp"
+
+
+def _shared(engine: Engine, kind: str, mode: str) -> str:
+    if mode == "host":
+        return "host"
+    word, _, other = mode.partition(":")
+    if word != "container":
+        return ""
+    return f"/proc/{_running(engine, other, f'join {kind} of').run.pid}/ns/{kind}"
+
+
+def _running(engine: Engine, reference: str, purpose: str) -> Container:
+    other = engine.registry.find(reference)
+    if other.phase is not Phase.RUNNING:
+        raise conflict(f"cannot {purpose} a non running container: {other.id}")
+    return other
+
+
+def _files(engine: Engine, container: Container) -> dict[str, str]:
+    """Writes the container's own /etc/hostname, /etc/hosts and /etc/resolv.conf, and says where they are."""
+    owner = shares_network_with(container.settings.host)
+    folder = engine.paths.folder(owner or container.id)
+    if not owner:
+        (folder / "hostname").write_text(container.settings.hostname + "\n")
+        (folder / "hosts").write_text(engine.networks.hosts(container.id))
+        (folder / "resolv.conf").write_text(engine.networks.resolv_conf(container.id))
+    found = {"/etc/hostname": "hostname", "/etc/hosts": "hosts", _RESOLVE: "resolv.conf"}
+    return {path: str(folder / name) for path, name in found.items() if (folder / name).exists()}

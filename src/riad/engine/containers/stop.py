@@ -1,0 +1,149 @@
+"""Ending a container's processes: stop, kill, restart; and holding them: pause, unpause."""
+
+from __future__ import annotations
+
+import asyncio
+import signal as signals
+
+from riad.engine.containers import exits, start
+from riad.engine.containers.engine import Engine
+from riad.engine.containers.model import Container, Phase
+from riad.engine.containers.registry import settle
+from riad.engine.host import pidfd
+from riad.kernel.faults import Fault, Kind, conflict, invalid
+
+_DEFAULT_TIMEOUT = 10
+_AFTER_KILL = 30.0
+
+
+def signal_number(text: str) -> int:
+    """`9`, `KILL`, `SIGKILL`, `RTMIN+3` → the number. Raises INVALID with Docker's sentence."""
+    name = text.strip().upper().removeprefix("SIG")
+    if name.isdigit() and 0 < int(name) < 65:
+        return int(name)
+    base, sign, offset = name.partition("+") if "+" in name else name.partition("-")
+    found = getattr(signals, f"SIG{base}", None)
+    if isinstance(found, signals.Signals) and (not sign or (base.startswith("RTM") and offset.isdigit())):
+        return int(found) + (int(offset) if sign == "+" else -int(offset) if sign else 0)
+    raise invalid(f"Invalid signal: {text}")
+
+
+async def stop(engine: Engine, container: Container, *, timeout: int | None = None, signal: str = "") -> bool:
+    """Asks the container to end, kills it after `timeout` seconds (-1: never). False where it does not run."""
+    number = signal_number(signal or container.settings.config.stop_signal or "SIGTERM")
+    async with engine.registry.lock(container.id):
+        return await _stop(engine, container, number=number, timeout=timeout)
+
+
+async def _stop(engine: Engine, container: Container, *, number: int, timeout: int | None) -> bool:
+    container = engine.registry.fresh(container)
+    if container.phase is Phase.RESTARTING:
+        give_up_restart(engine, container)
+        return True
+    if not container.phase.alive:
+        return False
+    container = engine.registry.change(container, stopped_by_user=True)
+    if timeout is None:
+        timeout = container.settings.config.stop_timeout
+    await _end(engine, container, number, _DEFAULT_TIMEOUT if timeout is None else timeout)
+    engine.announce(container, "stop")
+    return True
+
+
+def give_up_restart(engine: Engine, container: Container) -> Container:
+    """The container that waits to be restarted rests instead."""
+    exits.cancel_restart(engine, container)
+    container = engine.registry.change(container, phase=Phase.EXITED, stopped_by_user=True)
+    settle(engine.registry.companion(container.id).ended, container.run.exit_code)
+    return container
+
+
+async def _end(engine: Engine, container: Container, number: int, timeout: int) -> None:
+    await send(engine, container, number)
+    if container.phase is Phase.PAUSED:
+        await engine.runtime.resume(container.id)  # a frozen process cannot even die
+    gone = engine.registry.companion(container.id).process_gone
+    try:
+        async with asyncio.timeout(None if timeout < 0 else timeout):
+            await gone.wait()
+            return
+    except TimeoutError:
+        pass
+    await force_end(engine, container)
+
+
+async def force_end(engine: Engine, container: Container) -> None:
+    """Kills and waits until everything has been given back. Raises INTERNAL for processes that cannot be killed."""
+    container = engine.registry.fresh(container)
+    gone = engine.registry.companion(container.id).process_gone
+    if container.run.pid and not gone.is_set():
+        await send(engine, container, signals.SIGKILL)
+        if container.phase is Phase.PAUSED:
+            await engine.runtime.resume(container.id)
+    try:
+        async with asyncio.timeout(_AFTER_KILL):
+            await gone.wait()
+    except TimeoutError:
+        raise Fault(
+            Kind.INTERNAL,
+            f"cannot stop container: {container.id}: tried to kill container, but did not receive an exit event",
+        ) from None
+
+
+async def send(engine: Engine, container: Container, number: int) -> None:
+    """Signals the first process. One that has gone is no error: its end is being written down."""
+    pidfd.send(container.run.pid, number)
+    engine.announce(container, "kill", signal=str(int(number)))
+
+
+async def kill(engine: Engine, container: Container, *, signal: str = "") -> None:
+    """Raises CONFLICT where the container does not run."""
+    number = signal_number(signal or "SIGKILL")
+    container = engine.registry.fresh(container)
+    if container.phase is Phase.RESTARTING and number == signals.SIGKILL:
+        give_up_restart(engine, container)
+        return
+    if container.phase not in (Phase.RUNNING, Phase.PAUSED):
+        raise conflict(f"cannot kill container: {container.name}: container {container.id} is not running")
+    engine.registry.change(container, stopped_by_user=True)
+    await send(engine, container, number)
+    if number == signals.SIGKILL:
+        await force_end(engine, container)
+
+
+async def restart(engine: Engine, container: Container, *, timeout: int | None = None, signal: str = "") -> None:
+    """Stops it if it runs, and starts it."""
+    number = signal_number(signal or container.settings.config.stop_signal or "SIGTERM")
+    async with engine.registry.lock(container.id):
+        container = engine.registry.fresh(container)
+        if container.phase is Phase.REMOVING:
+            raise conflict("container is marked for removal and cannot be started")
+        engine.registry.companion(container.id).restarting = True
+        try:
+            await _stop(engine, container, number=number, timeout=timeout)
+        finally:
+            engine.registry.companion(container.id).restarting = False
+        container = await start.begin(engine, engine.registry.fresh(container))
+        engine.announce(container, "restart")
+
+
+async def pause(engine: Engine, container: Container) -> None:
+    """Raises CONFLICT where it does not run or is paused already."""
+    async with engine.registry.lock(container.id):
+        container = engine.registry.fresh(container)
+        if container.phase is Phase.PAUSED:
+            raise conflict(f"Container {container.id} is already paused")
+        if container.phase is not Phase.RUNNING:
+            raise conflict(f"Container {container.id} is not running")
+        await engine.runtime.pause(container.id)
+        engine.announce(engine.registry.change(container, phase=Phase.PAUSED), "pause")
+
+
+async def unpause(engine: Engine, container: Container) -> None:
+    """Raises CONFLICT where it is not paused."""
+    async with engine.registry.lock(container.id):
+        container = engine.registry.fresh(container)
+        if container.phase is not Phase.PAUSED:
+            raise conflict(f"Container {container.id} is not paused")
+        await engine.runtime.resume(container.id)
+        engine.announce(engine.registry.change(container, phase=Phase.RUNNING), "unpause")
