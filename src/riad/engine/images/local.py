@@ -53,6 +53,7 @@ class Images:
         return None if image is None else self.by_id(image)
 
     def by_id(self, image: str) -> Image:
+        """By the whole id, also one that was removed by force while a stopped container needs it."""
         row = self.store.image(image)
         if row is None:
             raise not_found(f"No such image: {image}")
@@ -100,6 +101,13 @@ class Images:
         named = reference.with_default_tag()
         self.store.set_tag(named, image.id, at=self.clock.now())
         self.announce("tag", image.id, {"name": named.familiar})
+
+    async def collect(self) -> int:
+        """Frees what nothing needs any more: removed images that no container uses, layers; returns the bytes."""
+        for image in self.store.removed_images():
+            if not self.users(image):
+                self.store.remove_image(image)
+        return await self.layers.collect()
 
     def config_bytes(self, image: Digest) -> bytes:
         row = self.store.image(image)

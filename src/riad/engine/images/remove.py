@@ -43,7 +43,7 @@ async def remove_image(images: Images, name: str, *, force: bool = False, prune_
         _refuse_several_names(image, force=force)
     _refuse_users(images, image, force=force, by_id=reference is None)
     done = _delete(images, image, prune_parents=prune_parents)
-    await images.layers.collect()
+    await images.collect()
     return done
 
 
@@ -53,12 +53,12 @@ async def prune_images(
     """Removes unused images: the untagged, or without `dangling_only` all. Returns what went and the bytes freed."""
     done: list[Removal] = []
     for image in images.all():
-        if images.store.image(image.id) is None or (dangling_only and image.tags):
+        if images.find(image.id) is None or (dangling_only and image.tags):
             continue
         if images.users(image.id) or images.store.children(image.id) or not fits(image):
             continue
         done += _delete(images, image, prune_parents=True)
-    freed = await images.layers.collect()
+    freed = await images.collect()
     return done, freed
 
 
@@ -94,16 +94,16 @@ def _untag(images: Images, image: Image, reference: Reference) -> list[Removal]:
 
 def _delete(images: Images, image: Image, *, prune_parents: bool) -> list[Removal]:
     done: list[Removal] = []
-    for user in images.users(image.id):
-        images.layers.hold(f"container:{user.container_id}", image.layers)
-    with images.store.transaction():
-        done.extend(Untagged(name.familiar) for name in (*image.tags, *image.digests))
+    done.extend(Untagged(name.familiar) for name in (*image.tags, *image.digests))
+    if images.users(image.id):
+        images.store.hide_image(image.id)
+    else:
         images.store.remove_image(image.id)
     for _ in done:
         images.announce("untag", image.id, {"name": image.id})
     images.announce("delete", image.id, {"name": image.id})
     done.append(Deleted(image.id))
-    if prune_parents and image.parent and images.store.image(image.parent) is not None:
+    if prune_parents and image.parent and images.find(image.parent) is not None:
         parent = images.by_id(image.parent)
         if (
             not parent.tags

@@ -47,7 +47,8 @@ SCHEMA = (
         size INTEGER NOT NULL,
         added_at TEXT NOT NULL,
         tagged_at TEXT,
-        parent TEXT
+        parent TEXT,
+        removed INTEGER NOT NULL DEFAULT 0
     );
     CREATE INDEX image_parent ON image (parent);
     CREATE TABLE image_layer (
@@ -214,6 +215,7 @@ class ImageStore:
                 "INSERT OR IGNORE INTO image (id, config, size, added_at, parent) VALUES (?, ?, ?, ?, ?)",
                 (image, config, size, at.isoformat(), parent),
             ).rowcount
+            sql.execute("UPDATE image SET removed = 0 WHERE id = ?", (image,))
             if added:
                 rows = [(image, position, diff_id) for position, diff_id in enumerate(diff_ids)]
                 sql.executemany("INSERT INTO image_layer VALUES (?, ?, ?)", rows)
@@ -222,20 +224,31 @@ class ImageStore:
         return self._one("SELECT * FROM image WHERE id = ?", image)
 
     def images(self) -> list[sqlite3.Row]:
-        return self._all("SELECT * FROM image")
+        return self._all("SELECT * FROM image WHERE NOT removed")
+
+    def removed_images(self) -> list[Digest]:
+        return [Digest(row["id"]) for row in self._all("SELECT id FROM image WHERE removed")]
 
     def ids_starting(self, prefix: str) -> list[str]:
-        query = "SELECT id FROM image WHERE id >= ? AND id < ? LIMIT 2"
+        query = "SELECT id FROM image WHERE id >= ? AND id < ? AND NOT removed LIMIT 2"
         return [row["id"] for row in self._all(query, f"sha256:{prefix}", f"sha256:{prefix}g")]
 
     def children(self, image: str) -> list[str]:
-        return [row["id"] for row in self._all("SELECT id FROM image WHERE parent = ?", image)]
+        return [row["id"] for row in self._all("SELECT id FROM image WHERE parent = ? AND NOT removed", image)]
 
     def parents(self) -> set[str]:
-        return {row["parent"] for row in self._all("SELECT DISTINCT parent FROM image WHERE parent IS NOT NULL")}
+        query = "SELECT DISTINCT parent FROM image WHERE parent IS NOT NULL AND NOT removed"
+        return {row["parent"] for row in self._all(query)}
 
     def remove_image(self, image: str) -> None:
         self._do("DELETE FROM image WHERE id = ?", image)
+
+    def hide_image(self, image: str) -> None:
+        """Takes all names and marks it as removed: only what was made of it still finds it, by its id."""
+        with self._state.transaction() as sql:
+            for table in ("image_tag", "image_digest"):
+                sql.execute(f"DELETE FROM {table} WHERE image = ?", (image,))  # noqa: S608 -- names from here
+            sql.execute("UPDATE image SET removed = 1 WHERE id = ?", (image,))
 
     # Names
 

@@ -40,7 +40,7 @@ class Registry:
     def __init__(self, place: Place, credentials: Credentials, *, actions: str = "pull") -> None:
         self.place = place
         self._credentials = credentials
-        self._scopes = [f"repository:{place.path}:{actions}"]
+        self._scopes = [f"repository:{place.path}:{actions}"] if place.path else []
         self._authorization: str | None = None
         self._signing_in = asyncio.Lock()
         self._session: aiohttp.ClientSession | None = None
