@@ -32,7 +32,7 @@ class FailureReason(enum.StrEnum):
 
 COMPLETED = frozenset({Status.SUCCESS, Status.FAILED, Status.CANCELED, Status.SKIPPED})
 ACTIVE = frozenset({Status.PENDING, Status.RUNNING, Status.CANCELING})
-CANCELABLE = frozenset({Status.CREATED, Status.PENDING, Status.RUNNING, Status.SCHEDULED, Status.MANUAL})
+CANCELABLE = frozenset({Status.CREATED, Status.PENDING, Status.RUNNING, Status.SCHEDULED})
 RETRYABLE = frozenset({Status.SUCCESS, Status.FAILED, Status.CANCELED})
 
 _NEXT: dict[Status, frozenset[Status]] = {
@@ -45,7 +45,7 @@ _NEXT: dict[Status, frozenset[Status]] = {
     Status.SKIPPED: frozenset({Status.CREATED}),
     Status.SUCCESS: frozenset(),
     Status.FAILED: frozenset(),
-    Status.CANCELED: frozenset({Status.CREATED}),
+    Status.CANCELED: frozenset(),
 }
 
 
