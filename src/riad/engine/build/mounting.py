@@ -1,0 +1,146 @@
+"""`RUN --mount=`: what stands behind each mount while a command runs, and the digest of what it shows.
+
+- bind: a folder or file of the context, a stage or an image; writing to it (`readwrite`) is thrown away afterwards;
+- cache: a folder that outlives builds, by id; `locked` lets one command at a time in, `private` gives a fresh one when
+  it is taken;
+- tmpfs: memory.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+import posixpath
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+
+from riad.dockerfile.instructions import Mount
+from riad.engine.build.evaluate import absolute
+from riad.engine.build.place import Placement
+from riad.engine.build.rootfs import workspace
+from riad.engine.build.sources import Source, digest
+from riad.engine.build.tree import DirectoryTree, Kind, Tree, resolve
+from riad.engine.build.turns import Turns
+from riad.engine.containers import spec
+from riad.kernel.faults import invalid
+
+OpenTree = Callable[[str | None], Awaitable[Tree]]
+"""The tree that a mount's `from` means; None is the context."""
+
+_SIZE = re.compile(r"(\d+)([kmg]?)b?", re.IGNORECASE)
+
+
+class CacheFolders:
+    """The folders of cache mounts, below `root`, and who is in them."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self._turns = Turns()
+
+    @asynccontextmanager
+    async def enter(self, mount: Mount, target: str, spare: Path) -> AsyncIterator[Path]:
+        """The folder of `mount` for the time of one command; `spare` is where a private one may be made."""
+        options = mount.options
+        name = hashlib.sha256(options.get("id", target).encode()).hexdigest()[:32]
+        sharing = options.get("sharing", "shared")
+        if sharing == "shared":
+            yield self._made(self.root / name, mount)
+        elif sharing == "private" and self._turns.taken(name):
+            yield self._made(spare, mount)
+        else:
+            async with self._turns.of(name):
+                yield self._made(self.root / name, mount)
+
+    def _made(self, folder: Path, mount: Mount) -> Path:
+        if not folder.exists():
+            folder.mkdir(parents=True)
+            os.chmod(folder, _number(mount, "mode", 0o755, base=8))
+            os.chown(folder, _number(mount, "uid", 0), _number(mount, "gid", 0))
+        return folder
+
+
+async def shown(mount: Mount, open_tree: OpenTree) -> str:
+    """The digest of what the command sees through `mount`; caches and tmpfs do not count."""
+    if mount.kind != "bind":
+        return ""
+    tree = await open_tree(mount.from_)
+    source = _source(mount, tree)
+    return await asyncio.to_thread(digest, tree, [source], owners=mount.from_ is not None)
+
+
+@asynccontextmanager
+async def mounted(
+    wanted: tuple[Mount, ...], folder: Path, *, cwd: str, open_tree: OpenTree, caches: CacheFolders
+) -> AsyncIterator[tuple[spec.Mount, ...]]:
+    """Makes ready what `wanted` needs below `folder` for the time of one command."""
+    async with AsyncExitStack() as stack:
+        found: list[spec.Mount] = []
+        for number, mount in enumerate(wanted):
+            target = absolute(mount.options["target"], cwd).rstrip("/") or "/"
+            place = folder / f"mount{number}"
+            if mount.kind == "tmpfs":
+                found.append(_tmpfs(mount, target))
+            elif mount.kind == "cache":
+                path = await stack.enter_async_context(caches.enter(mount, target, place))
+                found.append(_bound(path, target, read_only=_on(mount, "readonly")))
+            else:
+                path = await _bind(mount, place, stack, await open_tree(mount.from_))
+                found.append(_bound(path, target, read_only=not _on(mount, "readwrite")))
+        yield tuple(found)
+
+
+async def _bind(mount: Mount, place: Path, stack: AsyncExitStack, tree: Tree) -> Path:
+    source = _source(mount, tree)
+    if isinstance(tree, DirectoryTree):
+        origin = tree.root / source.node.path
+        if source.node.kind is Kind.DIRECTORY and _on(mount, "readwrite"):
+            return (await stack.enter_async_context(workspace(place, [origin]))).merged
+        if not _on(mount, "readwrite"):
+            return origin
+    await asyncio.to_thread(_materialize, tree, source, place)
+    return place / "content"
+
+
+def _materialize(tree: Tree, source: Source, place: Path) -> None:
+    """A copy on disk of what lies in a tar, or of a single file that may be written to."""
+    place.mkdir(parents=True)
+    placement = Placement(place, owner=None)
+    placement.copy(tree, [Source(source.node, "content")], "/content")
+    placement.finish()
+
+
+def _source(mount: Mount, tree: Tree) -> Source:
+    path = posixpath.normpath("/" + mount.options.get("source", "")).lstrip("/")
+    node = resolve(tree, path)
+    if node is None:
+        raise invalid(f"RUN --mount: source={mount.options.get('source', '')} does not exist")
+    return Source(node, posixpath.basename(path))
+
+
+def _bound(path: Path, target: str, *, read_only: bool) -> spec.Mount:
+    return spec.Mount(target, str(path), "bind", ("rbind", "rprivate", *(("ro",) if read_only else ())))
+
+
+def _tmpfs(mount: Mount, target: str) -> spec.Mount:
+    options = ["nosuid", "nodev", "mode=1777"]
+    if size := mount.options.get("size"):
+        match = _SIZE.fullmatch(size)
+        if match is None:
+            raise invalid(f"RUN --mount: size={size}: expected bytes, or a number with k, m or g")
+        options.append(f"size={int(match[1]) * 1024 ** ' kmg'.index(match[2].lower() or ' ')}")
+    return spec.Mount(target, "tmpfs", "tmpfs", tuple(options))
+
+
+def _on(mount: Mount, name: str) -> bool:
+    return mount.options.get(name, "false").lower() not in ("false", "0")
+
+
+def _number(mount: Mount, name: str, default: int, *, base: int = 10) -> int:
+    text = mount.options.get(name)
+    try:
+        return default if text is None else int(text, base)
+    except ValueError:
+        raise invalid(f"RUN --mount: {name}={text} is not a number") from None

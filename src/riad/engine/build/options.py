@@ -1,0 +1,32 @@
+"""What a client asks of a build, in the builder's own words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from riad.engine.containers.spec import DEFAULT_SHM_SIZE, Limit, Resources
+from riad.oci.reference import Reference
+
+
+@dataclass(frozen=True, slots=True)
+class BuildOptions:
+    """`build_args`: None stands for a name given without a value. `network`: default, host, none or a network's name.
+
+    `credentials` are those of the client, by registry host, in the form of X-Registry-Config.
+    """
+
+    dockerfile: str = "Dockerfile"
+    tags: tuple[Reference, ...] = ()
+    target: str = ""
+    build_args: Mapping[str, str | None] = field(default_factory=dict)
+    labels: Mapping[str, str] = field(default_factory=dict)
+    no_cache: bool = False
+    pull: bool = False
+    platform: str = ""
+    network: str = "default"
+    extra_hosts: tuple[str, ...] = ()
+    resources: Resources = field(default_factory=Resources)
+    limits: tuple[Limit, ...] = ()
+    shm_size: int = DEFAULT_SHM_SIZE
+    credentials: Mapping[str, Mapping[str, str]] = field(default_factory=dict)

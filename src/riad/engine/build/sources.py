@@ -1,0 +1,97 @@
+"""Which files a COPY means, and the digest that stands for them in the cache.
+
+The digest covers names, kinds, modes, links, contents and, where owners are kept, owners; never modification times: a
+fresh checkout of the same files is the same source.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import posixpath
+from dataclasses import dataclass
+
+from riad.dockerfile.ignore import compile_pattern
+from riad.engine.build.tree import Kind, Node, TarTree, Tree, resolve, walk
+from riad.kernel.faults import Fault, invalid
+
+_WILD = frozenset("*?[")
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One thing to copy: `node` under the name it goes by at its target (a directory's own name is not used)."""
+
+    node: Node
+    name: str
+
+
+def find(tree: Tree, patterns: tuple[str, ...], *, keyword: str = "COPY") -> list[Source]:
+    """Everything that `patterns` name, in their order. Raises INVALID for one that names nothing."""
+    found: list[Source] = []
+    for pattern in patterns:
+        paths = _matches(tree, _relative(pattern))
+        if not paths:
+            raise _missing(tree, pattern, keyword)
+        for path in paths:
+            node = resolve(tree, path)
+            if node is None:
+                raise invalid(f"{keyword} failed: {path} is a symbolic link to something that does not exist")
+            found.append(Source(node, posixpath.basename(path)))
+    return found
+
+
+def digest(tree: Tree, sources: list[Source], *, owners: bool) -> str:
+    """The digest of all that `sources` hold."""
+    state = hashlib.sha256()
+    for source in sources:
+        for relative, node in walk(tree, source.node):
+            name = "" if source.node.kind is Kind.DIRECTORY else source.name
+            content = tree.digest(node) if node.kind is Kind.FILE else node.link
+            owner = (node.uid, node.gid) if owners else None
+            xattrs = sorted(tree.xattrs(node).items()) if node.kind is Kind.FILE else ()
+            state.update(
+                repr((name, relative, node.kind.value, node.mode, content, owner, node.device, xattrs)).encode()
+            )
+    return state.hexdigest()
+
+
+def _relative(pattern: str) -> str:
+    """From the tree's root; what leads above it stops there."""
+    return posixpath.normpath("/" + pattern).lstrip("/")
+
+
+def _matches(tree: Tree, pattern: str) -> list[str]:
+    paths = [""]
+    for part in pattern.split("/") if pattern else []:
+        if not _WILD.intersection(part):
+            paths = [
+                posixpath.join(path, part)
+                for path in paths
+                if resolve(tree, posixpath.join(path, part), follow_last=False)
+            ]
+            continue
+        matcher = compile_pattern(part)
+        paths = [
+            posixpath.join(path, name)
+            for path in paths
+            if (folder := resolve(tree, path)) is not None and folder.kind is Kind.DIRECTORY
+            for name in tree.children(folder.path)
+            if matcher.fullmatch(name)
+        ]
+    return paths
+
+
+def _missing(tree: Tree, pattern: str, keyword: str) -> Fault:
+    text = (
+        f"{keyword} failed: file not found in build context or excluded by .dockerignore: "
+        f"stat {pattern}: file does not exist"
+    )
+    if not isinstance(tree, TarTree):
+        return invalid(f"{keyword} failed: {pattern} does not exist in the source image or stage")
+    matcher = compile_pattern(_relative(pattern))
+    for path, reason in tree.ignored.items():
+        if matcher.fullmatch(path):
+            return invalid(
+                f'{text} ({path} is excluded by "{reason.text}" in line {reason.line} of .dockerignore)',
+            )
+    return invalid(text)

@@ -1,0 +1,261 @@
+"""POST /build in the classic builder's form, and POST /build/prune.
+
+Everything that can be refused before the build starts answers with an HTTP status; after the first line has gone out,
+a failure is the last line, `{"errorDetail": {...}, "error": …}`. The client's leaving cancels the build.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import codecs
+import contextlib
+import json
+from collections.abc import AsyncIterator, Mapping
+from datetime import timedelta
+from typing import Any
+
+from aiohttp import web
+
+from riad.engine.build.cache import Cache
+from riad.engine.build.errors import CommandFailed
+from riad.engine.build.options import BuildOptions
+from riad.engine.build.progress import (
+    Built,
+    CacheUsed,
+    CommandFinished,
+    CommandStarted,
+    Event,
+    Output,
+    PullProgress,
+    StepFinished,
+    StepStarted,
+    Tagged,
+    TriggersStarted,
+    Warned,
+)
+from riad.engine.build.receive import receive
+from riad.engine.build.solve import Builder
+from riad.engine.containers.spec import DEFAULT_SHM_SIZE, Limit, Resources
+from riad.engine.dockerapi.app import cancellable
+from riad.engine.dockerapi.filters import parse_filters
+from riad.engine.dockerapi.streams import JsonLines
+from riad.engine.dockerapi.wire import decoded_header, flag, json_response, parse_moment, whole
+from riad.kernel import logs
+from riad.kernel.clock import Clock
+from riad.kernel.faults import Fault, invalid, unsupported
+from riad.oci.reference import parse_reference
+
+_log = logs.named("engine.build")
+_KNOWN = """
+    dockerfile t extrahosts remote q nocache cachefrom pull rm forcerm memory memswap cpushares cpusetcpus cpusetmems
+    cpuperiod cpuquota buildargs shmsize squash labels networkmode platform target outputs version ulimits
+    cgroupparent securityopt isolation session buildid
+""".split()  # noqa: SIM905 -- thirty quoted names read worse
+
+
+def routes(*, builder: Builder, cache: Cache, clock: Clock) -> list[web.RouteDef]:
+    @cancellable
+    async def build(request: web.Request) -> web.StreamResponse:
+        options = build_options(request)
+        quiet = flag(request.query, "q")
+        async with builder.workplace() as folder:
+            context = await receive(_body(request), folder / "context.tar")
+            async with JsonLines(request) as lines:
+                narrator = Narrator(lines, quiet=quiet)
+                try:
+                    image = await builder.build(context, options, folder=folder, progress=narrator.tell)
+                    if quiet:
+                        await lines.send({"stream": f"{image.id}\n"})
+                except asyncio.CancelledError:
+                    raise
+                except ConnectionError:
+                    pass  # the client has gone, and the build with it
+                except Exception as error:
+                    await narrator.fail(error)
+                return lines.response
+
+    async def prune(request: web.Request) -> web.Response:
+        query = dict(request.query)
+        for name in query:
+            if name not in ("all", "filters"):
+                raise unsupported(f"build/prune: {name} is not supported; use all and the filter until")
+        filters = parse_filters(query.get("filters"), known=("until",))
+        since = _until(filters.get("until"), clock)
+        deleted, freed = await cache.prune(unused_since=since)
+        return json_response({"CachesDeleted": deleted, "SpaceReclaimed": freed})
+
+    return [web.post("/build", build), web.post("/build/prune", prune)]
+
+
+class Narrator:
+    """Renders a build's progress as the classic builder's lines; `quiet` keeps all but errors to itself."""
+
+    def __init__(self, lines: JsonLines, *, quiet: bool) -> None:
+        self._lines = lines
+        self._quiet = quiet
+        self._text = codecs.getincrementaldecoder("utf-8")(errors="replace")
+
+    async def tell(self, event: Event) -> None:
+        if self._quiet:
+            return
+        if isinstance(event, Output):
+            text = self._text.decode(event.data)
+            if text:
+                await self._lines.send({"stream": text})
+            return
+        for line in rendered(event):
+            await self._lines.send(line)
+
+    async def fail(self, error: Exception) -> None:
+        if not isinstance(error, Fault):
+            _log.error("build failed", exc_info=error)
+        message = error.message if isinstance(error, Fault) else f"riad: {type(error).__name__}: {error}"
+        detail: dict[str, Any] = {"message": message}
+        if isinstance(error, CommandFailed):
+            detail["code"] = error.code
+        with contextlib.suppress(ConnectionError):
+            await self._lines.send({"errorDetail": detail, "error": message})
+
+
+def rendered(event: Event) -> list[dict[str, Any]]:
+    """The lines of one event, as dockerd's classic builder words them."""
+    match event:
+        case StepStarted(number, total, text):
+            return [{"stream": f"Step {number}/{total} : {text}"}, {"stream": "\n"}]
+        case TriggersStarted(count):
+            return [{"stream": f"# Executing {count} build trigger{'s' if count > 1 else ''}\n"}]
+        case CacheUsed():
+            return [{"stream": " ---> Using cache\n"}]
+        case CommandStarted(container):
+            return [{"stream": f" ---> Running in {container}\n"}]
+        case CommandFinished(container):
+            return [{"stream": f"Removing intermediate container {container}\n"}]
+        case StepFinished(name):
+            return [{"stream": f" ---> {name}\n"}]
+        case PullProgress(detail):
+            return [detail]
+        case Warned(message):
+            return [{"stream": f"[Warning] {message}\n"}]
+        case Built(image):
+            return [{"aux": {"ID": image}}, {"stream": f"Successfully built {image.short}\n"}]
+        case Tagged(name):
+            return [{"stream": f"Successfully tagged {name}\n"}]
+    raise AssertionError(event)
+
+
+def build_options(request: web.Request) -> BuildOptions:
+    """Reads the query and headers. Raises INVALID or UNSUPPORTED that names the parameter."""
+    query = request.query
+    for name in query:
+        if name not in _KNOWN:
+            raise unsupported(f"build: the parameter {name} is not supported")
+    _refuse(query)
+    return BuildOptions(
+        dockerfile=query.get("dockerfile") or "Dockerfile",
+        tags=tuple(dict.fromkeys(_tag(text) for text in query.getall("t", []) if text)),
+        target=query.get("target", ""),
+        build_args=_map(query, "buildargs", nullable=True),
+        labels={name: value or "" for name, value in _map(query, "labels").items()},
+        no_cache=flag(query, "nocache"),
+        pull=flag(query, "pull"),
+        platform=query.get("platform", ""),
+        network=query.get("networkmode") or "default",
+        extra_hosts=tuple(text for entry in query.getall("extrahosts", []) for text in entry.split(",") if text),
+        resources=_resources(query),
+        limits=_limits(query),
+        shm_size=whole(query, "shmsize") or DEFAULT_SHM_SIZE,
+        credentials=decoded_header(request, "X-Registry-Config"),
+    )
+
+
+_TROUBLE = {
+    "remote": "a remote context is not supported; send the context, or clone it first",
+    "squash": "squashing layers is not supported",
+    "outputs": "outputs other than an image are not supported by the classic build protocol",
+    "cgroupparent": "--cgroup-parent is not supported for builds",
+    "securityopt": "--security-opt is not supported for builds",
+    "session": "build sessions are not supported; set DOCKER_BUILDKIT=0",
+}
+
+
+def _refuse(query: Mapping[str, str]) -> None:
+    for name, why in _TROUBLE.items():
+        value = query.get(name, "")
+        if value not in ("", "0", "false", "null", "[]"):
+            raise unsupported(f"build: {name}: {why}")
+    if query.get("version", "1") not in ("", "1"):
+        raise unsupported("build: BuildKit's protocol is not supported; set DOCKER_BUILDKIT=0")
+    if query.get("isolation", "default") not in ("", "default"):
+        raise unsupported("build: isolation is for Windows containers")
+    # cachefrom: what earlier builds made here is found by content, whatever image is named; nothing is fetched for it.
+    if _list(query, "cachefrom") and flag(query, "nocache"):
+        raise invalid("build: cachefrom and nocache contradict each other")
+
+
+def _tag(text: str) -> Any:
+    reference = parse_reference(text)
+    if reference.digest is not None:
+        raise invalid(f"build: t: {text}: a build cannot be named by a digest")
+    return reference.with_default_tag()
+
+
+def _map(query: Mapping[str, str], name: str, *, nullable: bool = False) -> dict[str, str | None]:
+    text = query.get(name, "")
+    value = _json(name, text) if text else None
+    if value is None:
+        return {}
+    if not isinstance(value, dict) or not all(isinstance(v, str) or (nullable and v is None) for v in value.values()):
+        raise invalid(f"build: {name}: expected a JSON object of texts")
+    return value
+
+
+def _list(query: Mapping[str, str], name: str) -> list[Any]:
+    text = query.get(name, "")
+    value = _json(name, text) if text else None
+    if value is not None and not isinstance(value, list):
+        raise invalid(f"build: {name}: expected a JSON list")
+    return value or []
+
+
+def _json(name: str, text: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        raise invalid(f"build: {name}: not JSON: {text[:80]}") from None
+
+
+def _resources(query: Mapping[str, str]) -> Resources:
+    return Resources(
+        memory=whole(query, "memory") or None,
+        memory_swap=whole(query, "memswap") or None,
+        cpu_shares=whole(query, "cpushares") or None,
+        cpu_quota=whole(query, "cpuquota") or None,
+        cpu_period=whole(query, "cpuperiod") or None,
+        cpuset_cpus=query.get("cpusetcpus", ""),
+        cpuset_mems=query.get("cpusetmems", ""),
+    )
+
+
+def _limits(query: Mapping[str, str]) -> tuple[Limit, ...]:
+    found = []
+    for entry in _list(query, "ulimits"):
+        try:
+            found.append(Limit(f"RLIMIT_{entry['Name'].upper()}", int(entry["Soft"]), int(entry["Hard"])))
+        except (TypeError, KeyError, ValueError, AttributeError):
+            raise invalid(f"build: ulimits: {entry!r}: expected Name, Soft and Hard") from None
+    return tuple(found)
+
+
+def _until(values: tuple[str, ...], clock: Clock) -> Any:
+    if not values:
+        return None
+    text = values[0]
+    units = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+    if text[:-1].isdigit() and text[-1:] in units:
+        return clock.now() - timedelta(seconds=int(text[:-1]) * units[text[-1]])
+    return parse_moment(text, name="until")
+
+
+async def _body(request: web.Request) -> AsyncIterator[bytes]:
+    async for piece in request.content.iter_any():
+        yield piece

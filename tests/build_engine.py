@@ -1,0 +1,116 @@
+"""An engine with images, networks and builds only, on its own roots and socket, for tests of the builder."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import io
+import secrets
+import tempfile
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from ipaddress import IPv4Interface
+from pathlib import Path
+
+import engine_rootfs
+from aiohttp import web
+
+from riad.engine.build.bases import Bases
+from riad.engine.build.cache import Cache
+from riad.engine.build.run import Commands, RuntimeCommands
+from riad.engine.build.solve import Builder, Parts
+from riad.engine.containers import spec
+from riad.engine.containers.capabilities import bounding_set, effective
+from riad.engine.dockerapi import build as build_routes
+from riad.engine.dockerapi import images as image_routes
+from riad.engine.dockerapi.app import build_app
+from riad.engine.host import cgroups, facts, runc
+from riad.engine.images.importing import import_image
+from riad.engine.images.local import Images
+from riad.engine.images.pull import Puller
+from riad.engine.images.registry.places import RegistryOptions
+from riad.engine.networks.networks import Networks, NetworkSettings
+from riad.engine.state import State
+from riad.kernel.clock import SystemClock
+from riad.oci.platform import host_platform
+from riad.oci.reference import parse_reference
+
+BASE = "base:1"
+
+
+@dataclass(frozen=True, slots=True)
+class BuildEngine:
+    images: Images
+    cache: Cache
+    builder: Builder
+    networks: Networks
+    commands: Commands
+    data: Path
+    socket: Path
+
+
+@asynccontextmanager
+async def build_engine(
+    root: Path, *, subnet: int, wrap: Callable[[Commands], Commands] = lambda commands: commands
+) -> AsyncIterator[BuildEngine]:
+    """`subnet` is the third number of 10.213.N.0/24; `wrap` may stand before the real commands.
+
+    State, images and cache live in `root`/data and are found again by the next engine on it.
+    """
+    data, run = root / "data", Path(tempfile.mkdtemp(prefix="riad-build-"))
+    state, clock = State(data), SystemClock()
+    images = Images(state, data)
+    settings = NetworkSettings(hashlib.sha256(bytes(root)).hexdigest()[:8], run, IPv4Interface(f"10.213.{subnet}.1/24"))
+    networks = Networks(state, settings, clock=clock)
+    await networks.recover([])
+    commands = wrap(RuntimeCommands(
+        runc.detect(run / "runc"),
+        networks,
+        host=spec.Host(
+            arch=facts.architecture(),
+            kernel=facts.kernel(),
+            cgroup_v2=cgroups.layout() is cgroups.Layout.V2,
+            hard_limits=facts.hard_limits(),
+            oom_score_adj=facts.oom_score_adj(),
+        ),
+        capabilities=effective(bounding=bounding_set()),
+        cgroup=f"/riad-build-{secrets.token_hex(4)}",
+    ))
+    cache = Cache(state, images.layers, clock=clock)
+    bases = Bases(images, Puller(images, RegistryOptions()), host=host_platform())
+    builder = Builder(Parts(images, bases, cache, commands, data / "build", clock))
+    await builder.recover()
+    engine = BuildEngine(images, cache, builder, networks, commands, data, run / "engine.sock")
+    app = build_app([
+        *build_routes.routes(builder=builder, cache=cache, clock=clock),
+        *(web.route(route.method, route.path, route.handler) for route in image_routes.routes(images=images)),
+        web.route("GET", "/_ping", _pong),
+        web.route("HEAD", "/_ping", _pong),
+        web.route("GET", "/version", _version),
+    ])
+    runner = web.AppRunner(app, handler_cancellation=True)
+    await runner.setup()
+    await web.UnixSite(runner, str(engine.socket)).start()
+    try:
+        yield engine
+    finally:
+        await runner.cleanup()
+        await networks.teardown()
+        await networks.close()
+        state.close()
+
+
+async def import_base(engine: BuildEngine, folder: Path) -> None:
+    """A shell and core utilities as the image `base:1`."""
+    if engine.images.find(BASE) is None:
+        archive = await asyncio.to_thread(engine_rootfs.make_tar, folder)
+        await import_image(engine.images, io.BytesIO(archive), reference=parse_reference(BASE))
+
+
+async def _pong(_: web.Request) -> web.Response:
+    return web.Response(text="OK")
+
+
+async def _version(_: web.Request) -> web.Response:
+    return web.json_response({"ApiVersion": "1.47", "Version": "27.5.1", "Os": "linux", "Arch": "amd64"})
