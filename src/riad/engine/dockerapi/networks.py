@@ -12,7 +12,7 @@ from aiohttp import web
 
 from riad.engine.dockerapi.filters import Filters, has_label, parse_filters
 from riad.engine.dockerapi.volumes import matches_name, texts
-from riad.engine.dockerapi.wire import ZERO_TIME, Shape, flag, json_body, json_response, no_content, parse_moment
+from riad.engine.dockerapi.wire import ZERO_TIME, Shape, json_body, json_response, no_content, parse_moment
 from riad.engine.networks.create import NetworkWish, PoolWish
 from riad.engine.networks.model import PREDEFINED, Driver, Endpoint, EndpointWish, Network
 from riad.engine.networks.networks import Networks

@@ -95,17 +95,6 @@ class Volumes:
         """The folder to mount; makes the volume where it is missing, as `docker run -v name:/path` expects."""
         return self.create(name).mountpoint
 
-    def ensure(
-        self, name: str, *, driver: str, options: Mapping[str, str], labels: Mapping[str, str], anonymous: bool
-    ) -> str:
-        """Makes the volume where there is none of that name, and returns the name of its driver."""
-        self.create(name, driver=driver, options=options, labels={ANONYMOUS: "", **labels} if anonymous else labels)
-        return "local"
-
-    async def mountpoint(self, name: str) -> Path:
-        """The volume's folder, ready for use. Raises NOT_FOUND."""
-        return self.get(name).mountpoint
-
     async def populate(self, name: str, source: Path, path: str = ".") -> None:
         """Copies directory `path`, as the container's file system mounted on `source` sees it, into an empty volume.
 
@@ -117,12 +106,6 @@ class Volumes:
                 await asyncio.to_thread(populate, volume.mountpoint, source, path)
             except OSError as error:
                 raise Fault(Kind.EXHAUSTED, f"cannot copy {path} of the image into volume {name}: {error}") from None
-
-    async def remove_anonymous(self, name: str) -> None:
-        """Removes an anonymous volume that no container refers to; leaves any other alone."""
-        volume = self._store.get(name)
-        if volume is not None and volume.is_anonymous and not self.users(name):
-            await self._discard(volume)
 
     def users(self, name: str) -> list[str]:
         """The ids of the containers that use it."""
