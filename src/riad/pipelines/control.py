@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from sqlalchemy import delete
 from sqlalchemy.orm import Session
 
 from riad.kernel.clock import Clock
 from riad.kernel.faults import conflict
 from riad.pipelines.advance import advance, set_status
 from riad.pipelines.status import CANCELABLE, COMPLETED, RETRYABLE, Status
-from riad.pipelines.store import JobRow, artifacts_of, job, jobs_of, pipeline
+from riad.pipelines.store import JobRow, TestCaseRow, artifacts_of, job, jobs_of, pipeline
 
 
 def cancel_pipeline(session: Session, pipeline_id: int, *, clock: Clock) -> None:
@@ -120,7 +121,22 @@ def _reset_skipped_after(session: Session, row: JobRow) -> None:
     session.flush()
 
 
-def delete_pipeline(session: Session, pipeline_id: int, *, clock: Clock) -> tuple[list[int], list[str]]:
+def erase(session: Session, job_id: int, *, clock: Clock) -> list[str]:
+    """Forgets what a finished job made; returns the blob keys to delete. CONFLICT for one that has not finished."""
+    row = job(session, job_id)
+    if Status(row.status) not in COMPLETED:
+        raise conflict(f"job {job_id} is {row.status}, only a finished job can be erased")
+    rows = artifacts_of(session, [job_id])
+    keys = [artifact.key for artifact in rows]
+    for artifact in rows:
+        session.delete(artifact)
+    session.execute(delete(TestCaseRow).where(TestCaseRow.job_id == job_id))
+    row.erased_at = clock.now()
+    session.flush()
+    return keys
+
+
+def delete_pipeline(session: Session, pipeline_id: int) -> tuple[list[int], list[str]]:
     """Forgets it; returns the job ids (their traces) and the blob keys to delete. CONFLICT while jobs run."""
     row = pipeline(session, pipeline_id)
     jobs = jobs_of(session, pipeline_id, retried=True)

@@ -37,25 +37,32 @@ class UserFacts:
     email: str
 
 
-@dataclass(frozen=True, slots=True)
-class CommitFacts:
+class CommitFacts(Protocol):
     """`author` is `Name <address>`."""
 
-    sha: str
-    short_sha: str
-    title: str
-    message: str
-    author: str
-    committed_at: datetime
+    @property
+    def sha(self) -> str: ...
+    @property
+    def short_sha(self) -> str: ...
+    @property
+    def title(self) -> str: ...
+    @property
+    def message(self) -> str: ...
+    @property
+    def author(self) -> str: ...
+    @property
+    def committed_at(self) -> datetime: ...
 
 
-@dataclass(frozen=True, slots=True)
-class ResolvedRef:
+class ResolvedRef(Protocol):
     """`ref` is the short name of a branch or tag."""
 
-    ref: str
-    is_tag: bool
-    sha: str
+    @property
+    def ref(self) -> str: ...
+    @property
+    def is_tag(self) -> bool: ...
+    @property
+    def sha(self) -> str: ...
 
 
 class Projects(Protocol):

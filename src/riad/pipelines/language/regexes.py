@@ -10,11 +10,12 @@ from __future__ import annotations
 import re
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from functools import lru_cache
 from re import _constants as c  # type: ignore[attr-defined]
 from re import _parser as parser  # type: ignore[attr-defined]
 from typing import Any
+
+from riad.pipelines.language.automaton import Regex, State, Test
 
 MAX_STATES = 20_000
 _LITERAL = re.compile(r"/(?P<source>(?:[^/\\]|\\.|/(?!\w*$))*)/(?P<flags>[ismU]*)", re.DOTALL)
@@ -49,19 +50,6 @@ def literal(text: str) -> Regex:
     return _compile(found["source"].replace("\\/", "/"), int(flags))
 
 
-Test = Callable[[str], bool]
-
-
-@dataclass(slots=True)
-class _State:
-    """One node: takes a character (`test`), asserts a position (`at`), or just leads on. `group` marks a capture."""
-
-    test: Test | None = None
-    at: Callable[[str, int], bool] | None = None
-    mark: int | None = None
-    next: list[int] = field(default_factory=list)
-
-
 @lru_cache(maxsize=256)
 def _compile(source: str, flags: int) -> Regex:
     try:
@@ -73,59 +61,21 @@ def _compile(source: str, flags: int) -> Regex:
     return _Builder(tree.state.flags).build(tree)
 
 
-class Regex:
-    def __init__(self, states: list[_State], start: int, accept: int) -> None:
-        self._states, self._start, self._accept = states, start, accept
-
-    def matches(self, text: str) -> bool:
-        """Whether the pattern occurs anywhere in `text`."""
-        current: set[int] = set()
-        for position in range(len(text) + 1):
-            current.add(self._start)
-            reached = self._closure(current, text, position)
-            if self._accept in reached:
-                return True
-            if position == len(text):
-                return False
-            letter = text[position]
-            current = {
-                n
-                for s in reached
-                if (t := self._states[s].test) is not None and t(letter)
-                for n in self._states[s].next
-            }
-        return False
-
-    def _closure(self, states: set[int], text: str, position: int) -> set[int]:
-        seen: set[int] = set()
-        waiting = list(states)
-        while waiting:
-            number = waiting.pop()
-            if number in seen:
-                continue
-            state = self._states[number]
-            if state.at is not None and not state.at(text, position):
-                continue
-            seen.add(number)
-            if state.test is None:
-                waiting.extend(state.next)
-        return seen
-
-
 class _Builder:
     def __init__(self, flags: int) -> None:
         self._flags = flags
-        self._states: list[_State] = []
+        self._states: list[State] = []
+        self._grouped = False
 
     def build(self, tree: Any) -> Regex:
         accept = self._new()
         start = self._sequence(tree, accept, self._flags)
-        return Regex(self._states, start, accept)
+        return Regex(self._states, start, accept, grouped=self._grouped)
 
     def _new(self, **fields: Any) -> int:
         if len(self._states) >= MAX_STATES:
             raise BadRegexError("the pattern is too large once its repetitions are written out")
-        self._states.append(_State(**fields))
+        self._states.append(State(**fields))
         return len(self._states) - 1
 
     def _sequence(self, items: Any, then: int, flags: int) -> int:
@@ -141,24 +91,30 @@ class _Builder:
         if op is c.BRANCH:
             return self._new(next=[self._sequence(branch, then, flags) for branch in argument[1]])
         if op is c.SUBPATTERN:
-            _, add, drop, inner = argument
-            return self._sequence(inner, then, (flags | add) & ~drop)
+            group, add, drop, inner = argument
+            if group != 1:
+                return self._sequence(inner, then, (flags | add) & ~drop)
+            self._grouped = True
+            close = self._new(mark=2, next=[then])
+            return self._new(mark=1, next=[self._sequence(inner, close, (flags | add) & ~drop)])
         if op in (c.MAX_REPEAT, c.MIN_REPEAT):
             least, most, inner = argument
-            return self._repeat(least, most, inner, then=then, flags=flags)
+            return self._repeat(least, most, inner, then=then, flags=flags, lazy=op is c.MIN_REPEAT)
         raise BadRegexError(f"{str(op).lower().replace('_', ' ')} is not part of GitLab's dialect (RE2)")
 
-    def _repeat(self, least: int, most: int, inner: Any, *, then: int, flags: int) -> int:
+    def _repeat(self, least: int, most: int, inner: Any, *, then: int, flags: int, lazy: bool) -> int:
         if most is not c.MAXREPEAT and most > 1000:
             raise BadRegexError("repeated more than 1000 times")
         if most is c.MAXREPEAT:
             loop = self._new()
-            self._states[loop].next = [self._sequence(inner, loop, flags), then]
+            ways = [self._sequence(inner, loop, flags), then]
+            self._states[loop].next = ways[::-1] if lazy else ways
             entry = loop
         else:
             entry = then
             for _ in range(most - least):
-                entry = self._new(next=[self._sequence(inner, entry, flags), then])
+                ways = [self._sequence(inner, entry, flags), then]
+                entry = self._new(next=ways[::-1] if lazy else ways)
         for _ in range(least):
             entry = self._sequence(inner, entry, flags)
         return entry
