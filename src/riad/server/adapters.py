@@ -9,18 +9,19 @@ from dataclasses import dataclass
 
 from sqlalchemy.orm import Session
 
-from riad.deploy.ports import Credentials
+from riad.deploy.ports import Credentials, Job
 from riad.forge import projects
 from riad.forge.model import Project
-from riad.identity import tokens, users
-from riad.identity.model import Visibility
+from riad.identity import tokens as access_tokens
+from riad.identity import users
 from riad.kernel.clock import Clock
 from riad.kernel.db import Database
 from riad.kernel.faults import Fault, Kind, not_found
 from riad.oci.reference import parse_reference
+from riad.pipelines import store as pipelines
 from riad.pipelines.ports import ProjectFacts, UserFacts
-from riad.registry import manifests, repositories
-from riad.registry.names import RepositoryName
+from riad.protocols.ocidist import tokens
+from riad.registry import listings
 
 
 class RegistryProjects:
@@ -28,6 +29,9 @@ class RegistryProjects:
 
     def by_path(self, session: Session, path: str) -> Project | None:
         return projects.by_path(session, path)
+
+    def by_id(self, session: Session, project_id: int) -> Project | None:
+        return projects.by_id(session, [project_id]).get(project_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,11 +69,13 @@ class JobTokens:
 
     def issue(self, *, user_id: int, project_id: int, job_id: int) -> str:
         with self.database.write() as session:
-            return tokens.issue_job(session, user_id=user_id, project_id=project_id, job_id=job_id, clock=self.clock)
+            return access_tokens.issue_job(
+                session, user_id=user_id, project_id=project_id, job_id=job_id, clock=self.clock
+            )
 
     def revoke(self, job_id: int) -> None:
         with self.database.write() as session:
-            tokens.revoke_job(session, job_id)
+            access_tokens.revoke_job(session, job_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +85,7 @@ class RegistryImages:
     database: Database
     clock: Clock
     host: str
+    signing_key: bytes
 
     def resolve(self, reference: str) -> str | None:
         parsed = parse_reference(reference)
@@ -86,23 +93,33 @@ class RegistryImages:
             return None
         with self.database.read() as session:
             try:
-                repository = repositories.get(session, RepositoryName.parse(parsed.path))
-                return str(manifests.resolve(session, repository, parsed.digest or parsed.tag or "latest").digest)
+                return str(listings.find(session, parsed.path, parsed.digest or parsed.tag or "latest").digest)
             except Fault as fault:
                 if fault.kind is not Kind.NOT_FOUND:
                     raise
         raise not_found(f"there is no image {reference}; push it before deploying it")
 
     def credentials(self, project_path: str) -> Credentials | None:
-        """A token that reads this project's images alone. Public projects need none."""
-        with self.database.write() as session:
+        """A sign-in that reads this project's images, for an hour."""
+        with self.database.read() as session:
             project = projects.by_path(session, project_path)
-            if project is None or project.visibility is Visibility.PUBLIC:
-                return None
-            root = users.by_username(session, "root")
-            assert root is not None
-            # Job numbers are positive: the deployments of project N sign in as job -N.
-            secret = tokens.issue_job(
-                session, user_id=root.id, project_id=project.id, job_id=-project.id, clock=self.clock
-            )
-        return Credentials(username="gitlab-ci-token", password=secret)
+            kept = listings.repositories_of(session, project.id) if project else []
+        names = [each.name for each in kept]
+        username, password = tokens.pull_credentials(self.signing_key, *names, now=self.clock.now())
+        return Credentials(username=username, password=password) if names else None
+
+
+def deploying_job(session: Session, job_id: int) -> Job:
+    """For deploy: the job that asks for a roll-out. Raises NOT_FOUND."""
+    row = pipelines.job(session, job_id)
+    pipeline = pipelines.pipeline(session, row.pipeline_id)
+    project = projects.get(session, row.project_id)
+    return Job(
+        id=row.id,
+        project_id=row.project_id,
+        project_path=project.path,
+        sha=pipeline.sha,
+        ref=pipeline.ref,
+        pipeline_id=pipeline.id,
+        user_id=row.user_id,
+    )

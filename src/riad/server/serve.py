@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import fcntl
 import os
+import signal
 import socket
+import sys
 from pathlib import Path
 
 import uvicorn
@@ -23,6 +25,8 @@ BACKLOG = 2048
 
 def serve(config: ServerConfig) -> None:
     """Returns when SIGTERM or SIGINT came. Raises a fault that names what keeps it from starting."""
+    # uvicorn ends gracefully on SIGTERM and then raises the signal once more, for whoever handled it before.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     logs.configure(level=config.log_level, as_json=config.log_json)
     lock = _lock(config)
     listener = _listen(config)
