@@ -133,6 +133,8 @@ class Wanted:
     archived: bool | None = None
     owned: bool = False
     membership: bool = False
+    at_least: Access | None = None
+    """Only those where the principal is a member with this access."""
     order_by: str = "created_at"
     ascending: bool = False
     after_id: int | None = None
@@ -218,7 +220,14 @@ def _narrowed(principal: Principal, wanted: Wanted) -> list[ColumnElement[bool]]
         found.append(_member_of(user_id, Access.OWNER) if principal.user is not None else false())
     if wanted.membership:
         found.append(_member_of(user_id, Access.GUEST) if principal.user is not None else false())
+    if wanted.at_least is not None:
+        found.append(_member_of(user_id, wanted.at_least) if principal.user is not None else false())
     return found
+
+
+def count(session: Session, *, group_id: int) -> int:
+    """How many projects a group holds."""
+    return session.scalar(select(func.count()).select_from(ProjectRow).where(ProjectRow.group_id == group_id)) or 0
 
 
 def update(
@@ -285,6 +294,12 @@ def delete(session: Session, actor: Principal, project: Project, *, clock: Clock
     session.execute(sql_delete(ProjectRow).where(ProjectRow.id == project.id))
     payload = {"project_id": project.id, "path": project.path, "storage": project.storage}
     emit(session, "forge.project_deleted", payload, clock=clock)
+
+
+def delete_all(session: Session, actor: Principal, group: Group, *, clock: Clock) -> None:
+    """Every project of a group, each as `delete` does it."""
+    for row in session.scalars(select(ProjectRow).where(ProjectRow.group_id == group.id)).all():
+        delete(session, actor, _value(row, group.path), clock=clock)
 
 
 def _select() -> Select[ProjectRow, str]:

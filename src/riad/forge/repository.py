@@ -9,6 +9,8 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
 from itertools import islice
 from pathlib import Path
 
@@ -32,6 +34,34 @@ def _alone() -> None:
     for level in (ConfigLevel.PROGRAMDATA, ConfigLevel.SYSTEM, ConfigLevel.XDG, ConfigLevel.GLOBAL):
         pygit2.settings.search_path[level] = "/nonexistent"
     pygit2.settings.owner_validation = False
+
+
+MOST_WALKED = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class Narrow:
+    """What a log is narrowed to: nothing that `hide` has (`git log hide..sha`), committed between two moments, by an
+    author whose name or address holds a text; `also` are further commits to start from.
+    """
+
+    hide: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    author: str | None = None
+    also: tuple[str, ...] = ()
+
+    @property
+    def filters(self) -> bool:
+        return self.since is not None or self.until is not None or bool(self.author)
+
+    def holds(self, commit: Commit) -> bool:
+        at = commit.committer.at
+        return (
+            (self.since is None or at >= self.since)
+            and (self.until is None or at <= self.until)
+            and (not self.author or self.author.lower() in str(commit.author).lower())
+        )
 
 
 class Repository:
@@ -90,12 +120,13 @@ class Repository:
 
     def resolve(self, ref: str) -> Commit:
         """From a branch, a tag, a full ref name, `HEAD`, or (the beginning of) a commit's sha. Raises NOT_FOUND."""
-        found = self._resolve(ref)
+        found = self.find(ref)
         if found is None:
             raise not_found(f"404 Commit Not Found: there is no branch, tag or commit {ref[:100]!r}")
         return found
 
-    def _resolve(self, ref: str) -> Commit | None:
+    def find(self, ref: str) -> Commit | None:
+        """As `resolve`; None where there is nothing."""
         if ref == "HEAD" or ref.startswith("refs/"):
             return self._commit_of(ref)
         found = self._commit_of(BRANCHES + ref) or self._commit_of(TAGS + ref)
@@ -112,13 +143,21 @@ class Repository:
         except (KeyError, ValueError, pygit2.GitError):
             return None
 
-    def log(self, sha: str, *, path: str = "", skip: int = 0, limit: int = 20, most: int = 20_000) -> list[Commit]:
-        """From `sha` back, newest first; with `path` those that changed it, looking at no more than `most` commits."""
+    def log(
+        self, sha: str, *, path: str = "", skip: int = 0, limit: int = 20, narrow: Narrow | None = None
+    ) -> list[Commit]:
+        """From `sha` back, newest first; with `path` those that changed it. Looks at no more than MOST_WALKED."""
+        narrow = narrow or Narrow()
         walker = self._git.walk(pygit2.Oid(hex=sha), SortMode.TOPOLOGICAL | SortMode.TIME)
+        for other in narrow.also:
+            walker.push(pygit2.Oid(hex=other))
+        if narrow.hide is not None:
+            walker.hide(pygit2.Oid(hex=narrow.hide))
+        chosen: Iterator[pygit2.Commit] = iter(walker)
         if path.strip("/"):
-            chosen: Iterator[pygit2.Commit] = (c for c in islice(walker, most) if self._changed(c, path))
-        else:
-            chosen = iter(walker)
+            chosen = (commit for commit in islice(chosen, MOST_WALKED) if self._changed(commit, path))
+        if narrow.filters:
+            chosen = (commit for commit in islice(chosen, MOST_WALKED) if narrow.holds(commit_value(commit)))
         return [commit_value(commit) for commit in islice(chosen, skip, skip + limit)]
 
     def between(self, old: str, new: str, *, limit: int = 100) -> list[Commit]:
@@ -192,6 +231,10 @@ class Repository:
         if not isinstance(found, pygit2.Blob):
             return None
         return tree.blob_value(self._git, found, path.strip("/"), limit=limit)
+
+    def blob_by_sha(self, sha: str, *, limit: int = SHOWN_BLOB) -> Blob | None:
+        found = self._git.get(sha) if _SHA.fullmatch(sha) else None
+        return tree.blob_value(self._git, found, "", limit=limit) if isinstance(found, pygit2.Blob) else None
 
     def last_commit(self, sha: str, path: str) -> Commit | None:
         """The last one that changed the path."""

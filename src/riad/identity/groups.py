@@ -63,19 +63,22 @@ def find(
     principal: Principal,
     *,
     search: str | None = None,
-    owned: bool = False,
+    at_least: Access | None = None,
     offset: int = 0,
     limit: int = 100,
 ) -> tuple[builtins.list[Group], int]:
-    """The groups (not users' namespaces) that the principal may see, by name; with their total."""
+    """The groups (not users' namespaces) that the principal may see, by name; with their total.
+
+    `at_least`: only those where the principal is a member with this access.
+    """
     query = select(GroupRow).where(GroupRow.owner_id.is_(None))
     user = principal.user
     mine = select(MemberRow.source_id).where(
         MemberRow.source == "group",
         MemberRow.user_id == (user.id if user is not None else -1),
-        MemberRow.access >= (Access.OWNER if owned else Access.GUEST),
+        MemberRow.access >= int(at_least or Access.GUEST),
     )
-    if owned:
+    if at_least is not None:
         query = query.where(GroupRow.id.in_(mine))
     elif user is None or not user.is_admin:
         open_to = [Visibility.PUBLIC.value] if user is None else [Visibility.PUBLIC.value, Visibility.INTERNAL.value]

@@ -83,9 +83,18 @@ def by_id(session: Session, user_ids: Iterable[int]) -> Mapping[int, User]:
     return {row.id: row.value() for row in rows}
 
 
-def find(session: Session, *, search: str | None = None, offset: int = 0, limit: int = 100) -> tuple[list[User], int]:
+def find(
+    session: Session,
+    *,
+    search: str | None = None,
+    blocked: bool | None = None,
+    offset: int = 0,
+    limit: int = 100,
+) -> tuple[list[User], int]:
     """Users by part of username or name, or exact email; newest first, as GitLab lists them. With the total."""
     query = select(UserRow)
+    if blocked is not None:
+        query = query.where(UserRow.blocked.is_(blocked))
     if search:
         part = search.lower()
         query = query.where(

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
@@ -29,6 +28,7 @@ from riad.protocols.gitlab import errors, pages, params
 from riad.protocols.gitlab.auth import Authenticate
 from riad.protocols.gitlab.params import Params
 from riad.protocols.gitlab.routing import PREFIX, GitLabRoute
+from riad.protocols.gitlab.shapes.moments import moment as moment
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,11 +77,6 @@ Handler = Callable[[Call], object]
 def listed(call: Call, items: Sequence[object], *, total: int | None, more: bool | None = None) -> Answer:
     """One page of a list that holds `total` things in all (None: not counted, `more` says whether there are more)."""
     return Answer(list(items), headers=pages.headers(call.request, call.page, total=total, more=more))
-
-
-def moment(at: datetime | None) -> str | None:
-    """As GitLab writes moments: `2026-01-02T03:04:05.678Z`."""
-    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{at.microsecond // 1000:03}Z" if at else None
 
 
 class Api:

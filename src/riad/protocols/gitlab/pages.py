@@ -72,11 +72,11 @@ def headers(request: Request, page: Page, *, total: int | None, more: bool | Non
     return found
 
 
-def keyset_headers(request: Request, page: Page, *, last_id: int | None) -> dict[str, str]:
+def keyset_headers(request: Request, page: Page, *, last_id: int | None, name: str = "id_after") -> dict[str, str]:
     """For keyset pagination: a `Link` to what comes after the thing with `last_id`; none where nothing does."""
     if last_id is None:
         return {}
-    return {"Link": f'<{_with(request, {"id_after": str(last_id), "per_page": str(page.size)})}>; rel="next"'}
+    return {"Link": f'<{_with(request, {name: str(last_id), "per_page": str(page.size)})}>; rel="next"'}
 
 
 def _address(request: Request, page: Page, number: int) -> str:
