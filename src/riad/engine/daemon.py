@@ -1,0 +1,308 @@
+"""The engine's parts list: what is built from what, top to bottom, and the order of starting and stopping.
+
+Restarting the daemon touches no container: they are held by conmon, their networks are in the kernel. The order on
+start: who lives (`survey`) → networks agree with that → ended, half-started and half-removed containers are finished.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import grp
+import hashlib
+import os
+import shutil
+import signal
+import stat
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from ipaddress import IPv4Interface
+from pathlib import Path
+
+from aiohttp import web
+
+from riad.engine.build.bases import Bases
+from riad.engine.build.cache import Cache
+from riad.engine.build.run import RuntimeCommands
+from riad.engine.build.solve import Builder
+from riad.engine.build.solve import Parts as BuildParts
+from riad.engine.containers import capabilities, recover, spec
+from riad.engine.containers.archive.copy import Copier
+from riad.engine.containers.connect import Connections
+from riad.engine.containers.engine import Engine, Paths
+from riad.engine.containers.exec import Executions
+from riad.engine.containers.registry import Registry
+from riad.engine.containers.store import ContainerStore
+from riad.engine.dockerapi import (
+    archive,
+    auth,
+    build,
+    container_streams,
+    containers,
+    distribution,
+    events,
+    image_transfer,
+    images,
+    networks,
+    system,
+    volumes,
+)
+from riad.engine.dockerapi import (
+    exec as exec_routes,
+)
+from riad.engine.dockerapi.app import build_app
+from riad.engine.events import Events
+from riad.engine.host import cgroups, conmon, facts, pidfd, runc
+from riad.engine.images.local import Images
+from riad.engine.images.model import ImageUser
+from riad.engine.images.pull import Puller, Suggest, no_suggestion
+from riad.engine.images.push import Pusher
+from riad.engine.images.registry.places import RegistryOptions, parse_mirror
+from riad.engine.networks.model import Network
+from riad.engine.networks.networks import Networks, NetworkSettings
+from riad.engine.state import State
+from riad.engine.volumes.volumes import Volumes
+from riad.kernel import logs
+from riad.kernel.clock import SystemClock
+from riad.kernel.faults import conflict, denied, invalid, unsupported
+from riad.oci.digest import Digest
+from riad.oci.platform import host_platform
+
+_log = logs.named("engine")
+_GROUP = "docker"
+
+
+@dataclass(frozen=True, slots=True)
+class EngineConfig:
+    """As the flags of `riad engine`; hosts are unix://PATH."""
+
+    data_root: Path = Path("/var/lib/riad/engine")
+    exec_root: Path = Path("/run/riad/engine")
+    hosts: tuple[str, ...] = ("unix:///run/riad/engine.sock",)
+    mirrors: tuple[str, ...] = ()
+    insecure: tuple[str, ...] = ()
+    bip: str = ""
+    group: str = _GROUP
+
+    @property
+    def instance(self) -> str:
+        """Names what the engine puts into the kernel, apart from other engines on this host."""
+        return hashlib.sha256(os.fsencode(self.data_root.resolve())).hexdigest()[:8]
+
+
+@dataclass(slots=True)
+class Daemon:
+    """The parts that have a life of their own, and the application over all."""
+
+    config: EngineConfig
+    state: State
+    engine: Engine
+    networks: Networks
+    volumes: Volumes
+    builder: Builder
+    events: Events
+    app: web.Application
+    runner: web.AppRunner | None = None
+    sockets: list[Path] = field(default_factory=list)
+
+    async def start(self) -> None:
+        """Finds containers again and listens. Raises CONFLICT where another engine listens already."""
+        store_boot = ContainerStore(self.state).swap_boot(facts.boot_id())
+        found = recover.survey(self.engine)
+        await self.volumes.recover()
+        await self.networks.recover({container.id for container in found.live})
+        await self.builder.recover()
+        await recover.resume(self.engine, found, rebooted=not store_boot)
+        self.runner = web.AppRunner(self.app, handler_cancellation=True, access_log=None, keepalive_timeout=75)
+        await self.runner.setup()
+        for host in self.config.hosts:
+            await self._listen(socket_path(host))
+        _log.info("engine listens", extra=logs.fields(hosts=" ".join(self.config.hosts), root=self.config.data_root))
+
+    async def _listen(self, path: Path) -> None:
+        assert self.runner is not None
+        path.parent.mkdir(parents=True, exist_ok=True)
+        await _clear_stale(path)
+        before = os.umask(0o117)
+        try:
+            await web.UnixSite(self.runner, str(path)).start()
+        finally:
+            os.umask(before)
+        self.sockets.append(path)
+        with contextlib.suppress(KeyError, PermissionError):
+            os.chown(path, 0, grp.getgrnam(self.config.group).gr_gid)
+
+    async def close(self) -> None:
+        """Ends the daemon; containers go on."""
+        if self.runner is not None:
+            await self.runner.cleanup()
+        for path in self.sockets:
+            path.unlink(missing_ok=True)
+        for task in list(self.engine.tasks):
+            task.cancel()
+        await asyncio.gather(*self.engine.tasks, return_exceptions=True)
+        await self.networks.close()
+        self.state.close()
+
+
+def socket_path(host: str) -> Path:
+    """Raises INVALID for what is not unix://PATH, UNSUPPORTED for TCP."""
+    if host.startswith(("tcp://", "fd://", "npipe://")):
+        raise unsupported(f"--host {host}: the engine listens on unix sockets only; use unix:///PATH")
+    path = Path(host.removeprefix("unix://"))
+    if not host.startswith("unix://") or not path.is_absolute():
+        raise invalid(f"--host {host}: expected unix:///PATH")
+    return path
+
+
+async def _clear_stale(path: Path) -> None:
+    """Removes the socket of an engine that is gone. Raises CONFLICT where one answers, or a file is in the way."""
+    try:
+        if not stat.S_ISSOCK(path.lstat().st_mode):
+            raise conflict(f"{path} exists and is not a socket; choose another --host")
+    except FileNotFoundError:
+        return
+    try:
+        _, writer = await asyncio.open_unix_connection(str(path))
+    except OSError:
+        path.unlink(missing_ok=True)
+        return
+    writer.close()
+    raise conflict(f"another engine listens on {path}; stop it or choose another --host")
+
+
+def assemble(config: EngineConfig, *, suggest: Suggest = no_suggestion) -> Daemon:
+    """Builds every part; `suggest` says how an image that is nowhere may be made.
+
+    Raises CONFLICT where another engine has the data root, UNAVAILABLE for programs that are missing.
+    """
+    clock = SystemClock()
+    settings = NetworkSettings(config.instance, config.exec_root, _bip(config.bip))
+    runtime = runc.detect(config.exec_root / "runtime")
+    builds_runtime = runc.detect(config.exec_root / "runtime-builds")
+    conmon_program = conmon.find()
+    registries = RegistryOptions(tuple(map(parse_mirror, config.mirrors)), config.insecure)
+    data = config.data_root
+    state = State(data)
+    happenings = Events(clock)
+    bounding = capabilities.bounding_set()
+    host = spec.Host(
+        arch=facts.architecture(),
+        kernel=facts.kernel(),
+        cgroup_v2=cgroups.layout() is cgroups.Layout.V2,
+        hard_limits=facts.hard_limits(),
+        oom_score_adj=facts.oom_score_adj(),
+    )
+    registry = Registry(ContainerStore(state))
+
+    def image_users(image: Digest) -> tuple[ImageUser, ...]:
+        return tuple(ImageUser(c.id, c.phase.alive) for c in registry if c.image_id == image)
+
+    def volume_users(name: str) -> list[str]:
+        return [c.id for c in registry if any(mount.volume == name for mount in c.mounts)]
+
+    def network_happened(action: str, network: Network, container: str | None) -> None:
+        attributes = {"name": network.name, "type": network.driver.value}
+        happenings.publish("network", action, network.id, attributes | ({"container": container} if container else {}))
+
+    def image_happened(action: str, subject: str, attributes: Mapping[str, str]) -> None:
+        happenings.publish("image", action, subject, attributes)
+
+    def volume_happened(action: str, name: str, attributes: Mapping[str, str]) -> None:
+        happenings.publish("volume", action, name, attributes)
+
+    image_store = Images(state, data, clock=clock, users=image_users, announce=image_happened)
+    volume_store = Volumes(state, data / "volumes", clock=clock, users=volume_users, announce=volume_happened)
+    nets = Networks(state, settings, clock=clock, announce=network_happened)
+    engine = Engine(
+        registry=registry,
+        runtime=runtime,
+        conmon=conmon_program,
+        host=host,
+        bounding=bounding,
+        paths=Paths(data, config.exec_root),
+        images=image_store,
+        networks=nets,
+        volumes=volume_store,
+        publish=happenings.publish,
+        clock=clock,
+        cgroup_parent=f"/riad-{config.instance}",
+        init_program=_init_program(),
+        swap_limits=cgroups.counts_swap(),
+    )
+    puller = Puller(image_store, registries, suggest=suggest)
+    cache = Cache(state, image_store.layers, clock=clock)
+    commands = RuntimeCommands(
+        builds_runtime,
+        nets,
+        host=host,
+        capabilities=capabilities.effective(bounding=bounding),
+        cgroup=f"/riad-{config.instance}/build",
+    )
+    bases = Bases(image_store, puller, host=host_platform())
+    builder = Builder(BuildParts(image_store, bases, cache, commands, data / "build", clock))
+    executions = Executions()
+    about = system.About(f"riad-{config.instance}", data, config.mirrors, config.insecure)
+    routes: Sequence[web.RouteDef] = [
+        *system.routes(engine=engine, events=happenings, about=about),
+        *events.routes(events=happenings, clock=clock),
+        *containers.routes(engine=engine, executions=executions),
+        *container_streams.routes(engine=engine),
+        *exec_routes.routes(engine=engine, executions=executions),
+        *archive.routes(copier=Copier(engine)),
+        *images.routes(images=image_store),
+        *image_transfer.routes(images=image_store, puller=puller, pusher=Pusher(image_store, registries)),
+        *distribution.routes(options=registries),
+        *auth.routes(options=registries),
+        *build.routes(builder=builder, cache=cache, clock=clock),
+        *networks.routes(networks=nets, containers=Connections(engine), clock=clock),
+        *volumes.routes(volumes=volume_store),
+    ]
+    return Daemon(config, state, engine, nets, volume_store, builder, happenings, build_app(routes))
+
+
+def _bip(text: str) -> IPv4Interface | None:
+    if not text:
+        return None
+    try:
+        found = IPv4Interface(text)
+    except ValueError:
+        raise invalid(f"--bip {text}: expected an address with its prefix, such as 172.20.0.1/24") from None
+    if found.network.prefixlen > 30 or found.ip in (found.network.network_address, found.network.broadcast_address):
+        raise invalid(f"--bip {text}: expected the gateway's own address with a prefix of at most 30")
+    return found
+
+
+def _init_program() -> str | None:
+    return shutil.which("catatonit") or shutil.which("tini-static")
+
+
+async def serve(config: EngineConfig, *, suggest: Suggest = no_suggestion) -> None:
+    """Runs the engine until SIGTERM or SIGINT."""
+    if os.geteuid() != 0:
+        raise denied("the container engine needs root: sudo riad engine")
+    for host in config.hosts:
+        socket_path(host)
+    pidfd.become_subreaper()
+    config.exec_root.mkdir(parents=True, exist_ok=True, mode=0o711)
+    daemon = assemble(config, suggest=suggest)
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.set)
+    try:
+        await daemon.start()
+        await stopping.wait()
+        _log.info("engine stops; containers go on")
+    finally:
+        await daemon.close()
+
+
+def run(config: EngineConfig, *, suggest: Suggest = no_suggestion) -> None:
+    """`serve` on an event loop of its own, that waits for processes by descriptor instead of by a thread each."""
+    watcher = asyncio.PidfdChildWatcher()
+    asyncio.set_child_watcher(watcher)
+    with asyncio.Runner() as runner:
+        loop = runner.get_loop()
+        watcher.attach_loop(loop)
+        runner.run(serve(config, suggest=suggest))

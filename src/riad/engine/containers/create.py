@@ -42,8 +42,17 @@ def create(engine: Engine, asked: Settings, *, name: str = "") -> Created:
     )
     replaced = {mount.target for mount in inherited}
     mounts = [_settled(engine.volumes, wish) for wish in wishes if wish.target not in replaced]
+    engine.images.layers.hold(f"container:{container_id}", image.layers)
     container = engine.registry.add(
-        Container(container_id, name, engine.clock.now(), image.id, settings, mounts=(*mounts, *inherited))
+        Container(
+            id=container_id,
+            name=name,
+            created=engine.clock.now(),
+            image_id=image.id,
+            settings=settings,
+            layers=image.layers,
+            mounts=(*mounts, *inherited),
+        )
     )
     engine.announce(container, "create")
     return Created(container, tuple(_warnings(engine, settings.host)))

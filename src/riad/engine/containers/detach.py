@@ -1,4 +1,4 @@
-"""Detach keys: the sequence (ctrl-p ctrl-q by default) that ends an attachment and leaves the container running. Pure."""
+"""Detach keys: the sequence (ctrl-p ctrl-q by default) that ends an attachment, not the container. Pure."""
 
 from __future__ import annotations
 

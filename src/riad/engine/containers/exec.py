@@ -1,7 +1,8 @@
 """Running another command in a container. The process belongs to the daemon's own children: no helper stays beside it.
 
-The runtime starts it detached with our pipes or a terminal; its end is seen through a descriptor of the process. Its exit
-code is set before the streams end, because clients ask for it as soon as they do. Executions are forgotten with the daemon.
+The runtime starts it detached with our pipes or a terminal; its end is seen through a descriptor of the process. Its
+exit code is set before the streams end, because clients ask for it as soon as they do. Executions are forgotten with
+the daemon.
 """
 
 from __future__ import annotations
@@ -199,7 +200,7 @@ def _process(
 
 
 async def _spawn(engine: Engine, execution: Exec, folder: Path, *, detached: bool) -> Streams:
-    command = ["exec", "--detach", "--process", folder / "process.json", "--pid-file", folder / "pid"]
+    command: list[str | Path] = ["exec", "--detach", "--process", folder / "process.json", "--pid-file", folder / "pid"]
     if execution.wish.tty:
         with ConsoleSocket(folder / "console") as console:
             receiving = asyncio.ensure_future(console.receive())
@@ -228,7 +229,7 @@ async def _spawn(engine: Engine, execution: Exec, folder: Path, *, detached: boo
 
 
 async def _run(engine: Engine, arguments: list[str | Path], handles: tuple[int | None, ...]) -> None:
-    """The runtime ends as soon as the command has begun. What it complains about goes to a file: stderr is not its own."""
+    """The runtime ends as soon as the command has begun. It complains to a file: stderr is the command's."""
     log = Path(arguments[3]).parent / "log"
     stdin, stdout, stderr = (subprocess.DEVNULL if handle is None else handle for handle in handles)
     process = subprocess.Popen(  # noqa: ASYNC220 -- vfork and exec take less than asyncio's own bookkeeping

@@ -1,4 +1,4 @@
-"""Reading a container's log, as conmon writes it: `TIME STREAM F|P TEXT`, one line each (Kubernetes' container log form).
+"""Reading a container's log, as conmon writes it: `TIME STREAM F|P TEXT`, one line each.
 
 P marks a line that goes on in the next entry of its stream. Lines of a terminal keep their carriage return. The last
 line of a container that ended without a line feed is an entry P, too.
@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from riad.engine.host.inotify import Growth
 
@@ -148,8 +149,9 @@ async def _first(growth: Growth, ended: asyncio.Future[int], selection: Selectio
     left = None
     if selection.until is not None:
         left = (selection.until - datetime.now(UTC)).total_seconds()
+    waiting: list[asyncio.Future[Any]] = [more, ended]
     try:
-        done, _ = await asyncio.wait([more, ended], return_when=asyncio.FIRST_COMPLETED, timeout=left)
+        done, _ = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED, timeout=left)
         if not done and not ended.done():
             ended.cancel()
     finally:

@@ -199,6 +199,8 @@ class Container:
     settings: Settings
     phase: Phase = Phase.CREATED
     run: Run = Run()
+    layers: tuple[str, ...] = ()
+    """The image's, bottom first: held for the container, even if the image itself is removed."""
     mounts: tuple[MountPoint, ...] = ()
     restart_count: int = 0
     stopped_by_user: bool = False

@@ -131,6 +131,10 @@ async def sweep(engine: Engine, live: set[str]) -> None:
             with contextlib.suppress(Fault):
                 mounts.unmount(point)
     known = {container.id for container in engine.registry}
+    for owner in engine.images.layers.owners():
+        kind, _, name = owner.partition(":")
+        if kind == "container" and name not in known:
+            engine.images.layers.release(owner)
     for folder in _children(engine.paths.run / "containers"):
         if folder.name not in live:
             shutil.rmtree(folder, ignore_errors=True)

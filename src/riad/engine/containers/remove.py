@@ -47,6 +47,7 @@ async def carry_out(engine: Engine, container: Container, *, volumes: bool = Fal
     with contextlib.suppress(FileNotFoundError):
         (engine.paths.exits / container.id).unlink()
     engine.registry.remove(container)
+    engine.images.layers.release(f"container:{container.id}")
     engine.announce(container, "destroy")
     if waiting is not None:
         engine.spawn(asyncio.to_thread(rootfs.empty, waiting))

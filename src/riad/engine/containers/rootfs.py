@@ -21,7 +21,7 @@ def mount(engine: Engine, container: Container) -> Path:
         (folder / name).mkdir(mode=mode, parents=True, exist_ok=True)
     target = engine.paths.root(container.id)
     mounts.unmount(target)
-    layers = engine.images.layer_paths(engine.images.by_id(container.image_id))
+    layers = [engine.images.layers.get(layer).path for layer in container.layers]
     overlayfs.mount(layers, folder / "diff", folder / "work", target)
     return target
 

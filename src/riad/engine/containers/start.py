@@ -21,8 +21,6 @@ from riad.engine.host import conmon, devices, facts
 from riad.engine.networks.model import Attachment, NameWishes, PortBinding
 from riad.kernel.faults import Fault, Kind, conflict
 
-_RESOLVE = "/etc/resolv.conf"
-
 
 async def start(engine: Engine, container: Container) -> bool:
     """Starts a container that does not run. False where it runs already. Raises what keeps it from running."""
@@ -224,12 +222,20 @@ def _running(engine: Engine, reference: str, purpose: str) -> Container:
 
 
 def _files(engine: Engine, container: Container) -> dict[str, str]:
-    """Writes the container's own /etc/hostname, /etc/hosts and /etc/resolv.conf, and says where they are."""
+    """Where the container's own /etc/hostname, /etc/hosts and /etc/resolv.conf are."""
     owner = shares_network_with(container.settings.host)
     folder = engine.paths.folder(owner or container.id)
     if not owner:
         (folder / "hostname").write_text(container.settings.hostname + "\n")
-        (folder / "hosts").write_text(engine.networks.hosts(container.id))
-        (folder / "resolv.conf").write_text(engine.networks.resolv_conf(container.id))
-    found = {"/etc/hostname": "hostname", "/etc/hosts": "hosts", _RESOLVE: "resolv.conf"}
+        write_names(engine, container)
+    found = {"/etc/hostname": "hostname", "/etc/hosts": "hosts", "/etc/resolv.conf": "resolv.conf"}
     return {path: str(folder / name) for path, name in found.items() if (folder / name).exists()}
+
+
+def write_names(engine: Engine, container: Container) -> None:
+    """Writes its hosts and resolv.conf in place (they are bind mounts), as its networks now are; nothing at rest."""
+    if engine.networks.inspect(container.id) is None:
+        return
+    folder = engine.paths.folder(container.id)
+    (folder / "hosts").write_text(engine.networks.hosts(container.id))
+    (folder / "resolv.conf").write_text(engine.networks.resolv_conf(container.id))

@@ -12,10 +12,23 @@ _SCHEMA = (
     """
     CREATE TABLE container (
         id TEXT PRIMARY KEY, name TEXT NOT NULL UNIQUE, created TEXT NOT NULL, image_id TEXT NOT NULL,
-        settings TEXT NOT NULL, mounts TEXT NOT NULL, phase TEXT NOT NULL, run TEXT NOT NULL,
+        settings TEXT NOT NULL, layers TEXT NOT NULL, mounts TEXT NOT NULL, phase TEXT NOT NULL, run TEXT NOT NULL,
         restart_count INTEGER NOT NULL, stopped_by_user INTEGER NOT NULL)
     """,
     "CREATE TABLE engine_boot (boot_id TEXT NOT NULL)",
+)
+_COLUMNS = (
+    "id",
+    "name",
+    "created",
+    "image_id",
+    "settings",
+    "layers",
+    "mounts",
+    "phase",
+    "run",
+    "restart_count",
+    "stopped_by_user",
 )
 
 
@@ -26,7 +39,7 @@ class ContainerStore:
 
     def add(self, container: Container) -> None:
         with self._state.transaction() as sql:
-            sql.execute("INSERT INTO container VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", _row(container))
+            sql.execute("INSERT INTO container VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", _row(container))
 
     def save(self, container: Container, *, before: Container) -> None:
         """Writes what has changed since `before`."""
@@ -48,7 +61,7 @@ class ContainerStore:
             from_json(
                 Container,
                 dict(row)
-                | {name: json.loads(row[name]) for name in ("settings", "mounts", "run")}
+                | {name: json.loads(row[name]) for name in ("settings", "layers", "mounts", "run")}
                 | {"stopped_by_user": bool(row["stopped_by_user"])},
             )
             for row in rows
@@ -64,19 +77,7 @@ class ContainerStore:
 
 
 def _row(container: Container) -> tuple[object, ...]:
-    names = (
-        "id",
-        "name",
-        "created",
-        "image_id",
-        "settings",
-        "mounts",
-        "phase",
-        "run",
-        "restart_count",
-        "stopped_by_user",
-    )
-    return tuple(_column(container, name) for name in names)
+    return tuple(_column(container, name) for name in _COLUMNS)
 
 
 def _column(container: Container, name: str) -> object:

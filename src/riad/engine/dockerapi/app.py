@@ -31,7 +31,7 @@ def build_app(routes: Iterable[web.RouteDef]) -> web.Application:
     app.on_response_prepare.append(_common_headers)
     for route in routes:
         for prefix in ("", VERSION_PREFIX):
-            app.router.add_route(route.method, prefix + route.path, route.handler, **route.kwargs)
+            web.RouteDef(route.method, prefix + route.path, route.handler, route.kwargs).register(app.router)
     app.router.add_route("*", "/{tail:.*}", _not_implemented)
     return app
 

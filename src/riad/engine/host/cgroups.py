@@ -30,6 +30,13 @@ def controllers() -> frozenset[str]:
     return frozenset(path.name for path in ROOT.iterdir() if (path / "tasks").exists())
 
 
+def counts_swap() -> bool:
+    """Whether swap can be limited."""
+    if layout() is Layout.V2:
+        return any(ROOT.glob("*/memory.swap.max"))
+    return (ROOT / "memory/memory.memsw.limit_in_bytes").exists()
+
+
 def folders(group: str) -> Iterator[Path]:
     """The folders of the group (`/riad/…`), one per hierarchy."""
     if layout() is Layout.V2:
