@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from ipaddress import IPv4Interface
 from pathlib import Path
 
-import engine_rootfs
 from aiohttp import web
 
+import engine_rootfs
 from riad.engine.build.bases import Bases
 from riad.engine.build.cache import Cache
 from riad.engine.build.run import Commands, RuntimeCommands
@@ -64,31 +64,35 @@ async def build_engine(
     settings = NetworkSettings(hashlib.sha256(bytes(root)).hexdigest()[:8], run, IPv4Interface(f"10.213.{subnet}.1/24"))
     networks = Networks(state, settings, clock=clock)
     await networks.recover([])
-    commands = wrap(RuntimeCommands(
-        runc.detect(run / "runc"),
-        networks,
-        host=spec.Host(
-            arch=facts.architecture(),
-            kernel=facts.kernel(),
-            cgroup_v2=cgroups.layout() is cgroups.Layout.V2,
-            hard_limits=facts.hard_limits(),
-            oom_score_adj=facts.oom_score_adj(),
-        ),
-        capabilities=effective(bounding=bounding_set()),
-        cgroup=f"/riad-build-{secrets.token_hex(4)}",
-    ))
+    commands = wrap(
+        RuntimeCommands(
+            runc.detect(run / "runc"),
+            networks,
+            host=spec.Host(
+                arch=facts.architecture(),
+                kernel=facts.kernel(),
+                cgroup_v2=cgroups.layout() is cgroups.Layout.V2,
+                hard_limits=facts.hard_limits(),
+                oom_score_adj=facts.oom_score_adj(),
+            ),
+            capabilities=effective(bounding=bounding_set()),
+            cgroup=f"/riad-build-{secrets.token_hex(4)}",
+        )
+    )
     cache = Cache(state, images.layers, clock=clock)
     bases = Bases(images, Puller(images, RegistryOptions()), host=host_platform())
     builder = Builder(Parts(images, bases, cache, commands, data / "build", clock))
     await builder.recover()
     engine = BuildEngine(images, cache, builder, networks, commands, data, run / "engine.sock")
-    app = build_app([
-        *build_routes.routes(builder=builder, cache=cache, clock=clock),
-        *(web.route(route.method, route.path, route.handler) for route in image_routes.routes(images=images)),
-        web.route("GET", "/_ping", _pong),
-        web.route("HEAD", "/_ping", _pong),
-        web.route("GET", "/version", _version),
-    ])
+    app = build_app(
+        [
+            *build_routes.routes(builder=builder, cache=cache, clock=clock),
+            *(web.route(route.method, route.path, route.handler) for route in image_routes.routes(images=images)),
+            web.route("GET", "/_ping", _pong),
+            web.route("HEAD", "/_ping", _pong),
+            web.route("GET", "/version", _version),
+        ]
+    )
     runner = web.AppRunner(app, handler_cancellation=True)
     await runner.setup()
     await web.UnixSite(runner, str(engine.socket)).start()

@@ -51,7 +51,7 @@ async def read_only(folder: Path, lowers: Sequence[Path]) -> AsyncIterator[Path]
     """The root file system of an image or stage for reading, mounted on the new `folder`."""
     folder.mkdir(parents=True, mode=0o700)
     try:
-        overlayfs.mount(lowers or [_empty(folder)], None, None, folder)
+        overlayfs.mount(_distinct(lowers) or [_empty(folder)], None, None, folder)
         yield folder
     finally:
         overlayfs.unmount(folder)
@@ -91,8 +91,13 @@ def _prepare(folder: Path, lowers: Sequence[Path]) -> Workspace:
     os.chmod(upper, stat.S_IMODE(status.st_mode) if status else 0o755)
     if status:
         os.chown(upper, status.st_uid, status.st_gid)
-    overlayfs.mount(lowers or [_empty(folder / "merged")], upper, work, merged)
+    overlayfs.mount(_distinct(lowers) or [_empty(merged)], upper, work, merged)
     return Workspace(merged, upper)
+
+
+def _distinct(lowers: Sequence[Path]) -> list[Path]:
+    """Each layer once, where it is topmost: the kernel refuses one twice, and what the lower one says is said again."""
+    return list(dict.fromkeys(reversed(lowers)))[::-1]
 
 
 def _empty(beside: Path) -> Path:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import posixpath
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from riad.dockerfile.ignore import compile_pattern
@@ -40,7 +41,7 @@ def find(tree: Tree, patterns: tuple[str, ...], *, keyword: str = "COPY") -> lis
     return found
 
 
-def digest(tree: Tree, sources: list[Source], *, owners: bool) -> str:
+def digest(tree: Tree, sources: Sequence[Source], *, owners: bool) -> str:
     """The digest of all that `sources` hold."""
     state = hashlib.sha256()
     for source in sources:
@@ -88,10 +89,7 @@ def _missing(tree: Tree, pattern: str, keyword: str) -> Fault:
     )
     if not isinstance(tree, TarTree):
         return invalid(f"{keyword} failed: {pattern} does not exist in the source image or stage")
+    reason = tree.ignore.deciding(_relative(pattern)) if not _WILD.intersection(pattern) else None
     matcher = compile_pattern(_relative(pattern))
-    for path, reason in tree.ignored.items():
-        if matcher.fullmatch(path):
-            return invalid(
-                f'{text} ({path} is excluded by "{reason.text}" in line {reason.line} of .dockerignore)',
-            )
-    return invalid(text)
+    reason = reason or next((why for path, why in tree.ignored.items() if matcher.fullmatch(path)), None)
+    return invalid(f'{text} ("{reason.text}" in line {reason.line} of .dockerignore excludes it)' if reason else text)

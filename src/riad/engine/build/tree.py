@@ -169,12 +169,13 @@ class Extent:
 
 @dataclass(slots=True)
 class TarTree:
-    """A tar in one file with its index. `ignored` are the paths that .dockerignore took out, with the reason."""
+    """A tar in one file with its index. `ignored` are the paths that `ignore` took out, with the reason."""
 
     file: Path
     nodes: dict[str, Node]
     extents: dict[str, Extent]
     attributes: dict[str, dict[str, bytes]] = field(default_factory=dict)
+    ignore: IgnoreFile = field(default_factory=lambda: IgnoreFile(()))
     ignored: dict[str, Pattern] = field(default_factory=dict)
     _children: dict[str, list[str]] = field(default_factory=dict)
 
@@ -222,7 +223,7 @@ class TarTree:
                 kept[parent] = self.nodes[parent]
                 parent = posixpath.dirname(parent)
         kept = {path: replace(node, twin="") if node.twin not in kept else node for path, node in kept.items()}
-        return TarTree(self.file, kept, self.extents, self.attributes, ignored)
+        return TarTree(self.file, kept, self.extents, self.attributes, ignore, ignored)
 
 
 def _kind(mode: int) -> Kind:

@@ -1,0 +1,219 @@
+"""Does one step: from the cache where an earlier build did it, else in a mounted workspace.
+
+A step that changes files goes: key → record? → else, under the key's turn: do it in a workspace → adopt the written
+folder as a layer → record. Turns make identical steps of concurrent builds run once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from riad.dockerfile.instructions import Instruction
+from riad.engine.build import keys, mounting
+from riad.engine.build.cache import Cache
+from riad.engine.build.copy import CopyJob, copy_into
+from riad.engine.build.errors import CommandFailed
+from riad.engine.build.evaluate import SCRIPTS, Configure, Execute, MakeDirectory, Place, Scope, evaluate
+from riad.engine.build.mounting import CacheFolders
+from riad.engine.build.options import BuildOptions
+from riad.engine.build.origins import Origins
+from riad.engine.build.pins import Pins
+from riad.engine.build.place import Placement
+from riad.engine.build.plan import PlannedStage
+from riad.engine.build.progress import CacheUsed, CommandFinished, CommandStarted, Output, Progress
+from riad.engine.build.rootfs import Workspace, detach, workspace
+from riad.engine.build.run import Commands, Task
+from riad.engine.build.sources import digest, find
+from riad.engine.build.stagestate import StageState
+from riad.engine.build.tree import Tree
+from riad.engine.build.turns import Turns
+from riad.engine.containers import spec
+from riad.engine.images.layers import Layers
+from riad.engine.images.model import Layer
+from riad.kernel.clock import Clock
+from riad.oci.config import History
+
+Make = Callable[[Workspace, Path], Awaitable[None]]
+"""Writes a step's files into the workspace; the path is a folder for what it needs besides."""
+
+
+@dataclass(frozen=True, slots=True)
+class Steps:
+    """The steps of one build. `turns` and `caches` are shared by all builds; `folder` is this build's own."""
+
+    options: BuildOptions
+    scope: Scope
+    origins: Origins
+    pins: Pins
+    progress: Progress
+    folder: Path
+    layers: Layers
+    cache: Cache
+    commands: Commands
+    turns: Turns
+    caches: CacheFolders
+    clock: Clock
+
+    async def perform(self, instruction: Instruction, state: StageState, planned: PlannedStage | None) -> StageState:
+        action = evaluate(instruction, state, self.scope)
+        match action:
+            case Configure():
+                return await self._configured(action.created_by, action.state)
+            case MakeDirectory():
+                return await self._directory(action, state)
+            case Place():
+                return await self._copied(action, state, planned)
+            case Execute():
+                return await self._ran(action, state, planned, instruction.line)
+        raise AssertionError(action)
+
+    async def _configured(self, created_by: str, state: StageState) -> StageState:
+        """A step that changes no files: done already; the record only remembers when it was first made."""
+        key = keys.next_history(state.key, created_by, None)
+        record = None if self.options.no_cache else self.cache.find(key)
+        if record is None:
+            created = self._now()
+            self.cache.keep(key, None, created=created, description=created_by)
+        else:
+            created = record.created
+            await self.progress(CacheUsed())
+        return state.grown(History(created=created, created_by=created_by, empty_layer=True), key=key)
+
+    async def _directory(self, action: MakeDirectory, state: StageState) -> StageState:
+        async def make(space: Workspace, _: Path) -> None:
+            await asyncio.to_thread(_make_directory, space.merged, action.path)
+
+        key = keys.directory(state.layers, action.path)
+        return await self._layered([key], action.created_by, state, action.state, make)
+
+    async def _copied(self, action: Place, state: StageState, planned: PlannedStage | None) -> StageState:
+        """By what identifies the source where that is known, else by the digest of the files themselves."""
+        origin = await self.origins.origin(action.from_, planned)
+
+        async def job() -> CopyJob:
+            tree = await origin.open()
+            found = await asyncio.to_thread(find, tree, action.sources, keyword=action.keyword)
+            return CopyJob(action, tree, tuple(found), keep_owners=origin.owners_count, now=self.clock.now())
+
+        async def make(space: Workspace, beside: Path) -> None:
+            await asyncio.to_thread(copy_into, space.merged, await job(), beside)
+
+        names = []
+        if origin.identity is not None:
+            names.append(keys.copy(state.layers, action, content=origin.identity + repr(action.sources)))
+        if not names or self.options.no_cache or self.cache.find(names[0]) is None:
+            files = await job()
+            content = await asyncio.to_thread(digest, files.tree, files.sources, owners=origin.owners_count)
+            names.insert(0, keys.copy(state.layers, action, content=content))
+        return await self._layered(names, action.created_by, state, state, make)
+
+    async def _ran(self, action: Execute, state: StageState, planned: PlannedStage | None, line: int) -> StageState:
+        options = self.options
+        network = action.network if action.network not in (None, "default") else options.network
+        network = "bridge" if network in ("", "default", None) else network
+
+        async def open_tree(name: str | None) -> Tree:
+            return await (await self.origins.origin(name, planned)).open()
+
+        shown = [await mounting.shown(mount, open_tree) for mount in action.mounts]
+
+        async def make(space: Workspace, beside: Path) -> None:
+            scripts = await asyncio.to_thread(_write_scripts, action, beside)
+            opened = mounting.mounted(action.mounts, beside, cwd=action.cwd, open_tree=open_tree, caches=self.caches)
+            async with opened as mounts:
+                bundle = beside / "bundle"
+                bundle.mkdir()
+                task = Task(
+                    id=secrets.token_hex(32),
+                    bundle=bundle,
+                    rootfs=space.merged,
+                    args=action.args,
+                    env=action.env,
+                    cwd=action.cwd,
+                    user=action.user,
+                    network=network,
+                    mounts=(*scripts, *mounts),
+                    extra_hosts=options.extra_hosts,
+                    resources=options.resources,
+                    limits=options.limits,
+                    shm_size=options.shm_size,
+                )
+                await self._command(task, action, line)
+
+        key = keys.run(state.layers, action, network=network, hosts=options.extra_hosts, mounted=shown)
+        return await self._layered([key], action.created_by, state, state, make)
+
+    async def _command(self, task: Task, action: Execute, line: int) -> None:
+        await self.progress(CommandStarted(task.id[:12]))
+
+        async def output(data: bytes) -> None:
+            await self.progress(Output(data))
+
+        code = await self.commands.run(task, output=output)
+        await self.progress(CommandFinished(task.id[:12]))
+        if code != 0:
+            raise CommandFailed(action.shown, code, dockerfile=self.options.dockerfile, line=line)
+
+    async def _layered(
+        self,
+        names: list[str],
+        created_by: str,
+        state: StageState,
+        after: StageState,
+        make: Make,
+    ) -> StageState:
+        """A step that may change files: from the cache by its first name, else made and recorded under all names."""
+        async with self.turns.of(names[0]):
+            record = None if self.options.no_cache else self.cache.find(names[0])
+            if record is not None:
+                await self.progress(CacheUsed())
+                layer, created = record.layer, record.created
+                if layer is not None:
+                    self.pins.add(layer.diff_id)
+            else:
+                layer = await self._made(state, make)
+                created = self._now()
+            for number, name in enumerate(names):
+                if number or record is None:
+                    self.cache.keep(name, layer, created=created, description=created_by, alias=number > 0)
+        key = keys.next_history(after.key, created_by, str(layer.diff_id) if layer else None)
+        history = History(created=created, created_by=created_by, empty_layer=layer is None)
+        return after.grown(history, key=key, layer=layer.diff_id if layer else None)
+
+    async def _made(self, state: StageState, make: Make) -> Layer | None:
+        lowers = [self.layers.get(diff_id).path for diff_id in state.layers]
+        step = self.folder / f"step-{secrets.token_hex(4)}"
+        async with workspace(step, lowers) as space:
+            beside = step / "beside"
+            beside.mkdir()
+            await make(space, beside)
+            upper = detach(space)
+            if not any(upper.iterdir()):
+                return None
+            layer = await self.layers.adopt(upper)
+            self.pins.take_over(layer.diff_id)
+            return layer
+
+    def _now(self) -> str:
+        return self.clock.now().isoformat().replace("+00:00", "Z")
+
+
+def _make_directory(root: Path, path: str) -> None:
+    Placement(root, owner=None).directory(path)
+
+
+def _write_scripts(action: Execute, beside: Path) -> tuple[spec.Mount, ...]:
+    """The here-documents with `#!`, as files that only this command sees."""
+    if not action.scripts:
+        return ()
+    folder = beside / "scripts"
+    folder.mkdir()
+    for name, content in action.scripts:
+        file = folder / Path(name).name
+        file.write_text(content)
+        file.chmod(0o755)
+    return (spec.Mount(SCRIPTS, str(folder), "bind", ("rbind", "rprivate", "ro")),)
