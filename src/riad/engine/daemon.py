@@ -28,7 +28,7 @@ from riad.engine.build.solve import Builder
 from riad.engine.build.solve import Parts as BuildParts
 from riad.engine.containers import capabilities, recover, spec
 from riad.engine.containers.archive.copy import Copier
-from riad.engine.containers.connect import Connections
+from riad.engine.containers.connect import Connector
 from riad.engine.containers.engine import Engine, Paths
 from riad.engine.containers.exec import Executions
 from riad.engine.containers.registry import Registry
@@ -113,7 +113,7 @@ class Daemon:
         await self.networks.recover({container.id for container in found.live})
         await self.builder.recover()
         await recover.resume(self.engine, found, rebooted=not store_boot)
-        self.runner = web.AppRunner(self.app, handler_cancellation=True, access_log=None, keepalive_timeout=75)
+        self.runner = web.AppRunner(self.app, handler_cancellation=True, access_log=None, shutdown_timeout=1)
         await self.runner.setup()
         for host in self.config.hosts:
             await self._listen(socket_path(host))
@@ -255,7 +255,7 @@ def assemble(config: EngineConfig, *, suggest: Suggest = no_suggestion) -> Daemo
         *distribution.routes(options=registries),
         *auth.routes(options=registries),
         *build.routes(builder=builder, cache=cache, clock=clock),
-        *networks.routes(networks=nets, containers=Connections(engine), clock=clock),
+        *networks.routes(networks=nets, containers=Connector(engine), clock=clock),
         *volumes.routes(volumes=volume_store),
     ]
     return Daemon(config, state, engine, nets, volume_store, builder, happenings, build_app(routes))

@@ -41,7 +41,8 @@ def dumps(value: object) -> str:
 
 
 def json_response(value: object, *, status: int = 200) -> web.Response:
-    return web.Response(text=dumps(value) + "\n", status=status, content_type="application/json", charset=None)
+    # The content type bare: the docker CLI takes a body with a charset parameter for plain text.
+    return web.Response(body=(dumps(value) + "\n").encode(), status=status, content_type="application/json")
 
 
 def no_content() -> web.Response:
