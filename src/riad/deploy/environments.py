@@ -80,6 +80,14 @@ def at_the_edge(session: Session) -> list[Environment]:
     return [row.value() for row in session.scalars(query)]
 
 
+def set_external_url(session: Session, environment_id: int, url: str | None, *, clock: Clock) -> Environment:
+    """The address that users are shown; None or "": the service's own."""
+    row = session.get_one(EnvironmentRow, environment_id)
+    row.external_url, row.updated_at = url or None, clock.now()
+    session.flush()
+    return row.value()
+
+
 def delete(session: Session, environment_id: int) -> None:
     """Forgets it with all its releases. Raises CONFLICT unless it is stopped."""
     row = session.get(EnvironmentRow, environment_id)

@@ -8,6 +8,7 @@ address). Roll-outs under way are left alone: only the live release of an enviro
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from typing import Any
 
 from sqlalchemy.orm import Session
@@ -33,14 +34,24 @@ class Reconciler:
         self._rollouts = rollouts
         self._steps = rollouts.steps
         self._period = period
+        self._woken = asyncio.Event()
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    def wake(self) -> None:
+        """Something is to be brought in order soon. May be called from any thread."""
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self._woken.set)
 
     async def run(self) -> None:
         """Until cancelled."""
+        self._loop = asyncio.get_running_loop()
         async with asyncio.TaskGroup() as group:
             group.create_task(self._watch())
             while True:
+                self._woken.clear()
                 await self._all()
-                await asyncio.sleep(self._period)
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._woken.wait(), self._period)
 
     async def environment(self, environment_id: int) -> None:
         """Brings one environment in order. Raises UNAVAILABLE while engine or edge are away."""
