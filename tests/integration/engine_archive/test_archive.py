@@ -259,10 +259,12 @@ def test_overlayfs_attributes_cannot_be_smuggled_in(open_view: OpenView, tmp_pat
 
 @pytest.mark.parametrize("data", [b"", b"not a tar at all", b"\x1f\x8b\x08broken", b"\0" * 100])
 def test_a_broken_archive_is_refused_or_empty_never_a_crash(open_view: OpenView, data: bytes) -> None:
+    answers: list[Kind | None] = [None]
     try:
         put(open_view(), "/tmp", io.BytesIO(data))
     except Fault as fault:
-        assert fault.kind is Kind.INVALID
+        answers.append(fault.kind)
+    assert answers[-1] in (None, Kind.INVALID)
 
 
 def test_a_process_is_seen_with_its_own_root() -> None:

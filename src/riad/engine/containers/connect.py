@@ -69,9 +69,7 @@ class Connector:
     def _remember(self, container: Container, networks: dict[str, EndpointWish]) -> None:
         settings = container.settings
         mode = settings.host.network_mode
-        if (mode not in networks and mode not in ("", "default")) or (
-            mode in ("", "default") and "bridge" not in networks
-        ):
+        if (mode or "default").replace("default", "bridge") not in networks:
             mode = next(iter(networks))
         settings = replace(settings, networks=networks, host=replace(settings.host, network_mode=mode))
         container = self.engine.registry.change(container, settings=settings)
