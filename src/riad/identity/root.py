@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from riad.identity import passwords, secret, tokens, users
 from riad.identity.model import Scope, User
-from riad.identity.store import TokenRow
 from riad.kernel.clock import Clock
 from riad.kernel.faults import invalid
 
@@ -54,11 +52,8 @@ def _preset(session: Session, user: User, token: str, clock: Clock) -> None:
     if len(token) < tokens.SHORTEST_PRESET:
         raise invalid(f"RIAD_ROOT_TOKEN needs at least {tokens.SHORTEST_PRESET} characters")
     digest = secret.digest(token)
-    held = session.scalar(select(TokenRow).where(TokenRow.secret_hash == digest))
-    if held is not None:
-        held.revoked = False
-        return
-    for row in tokens.list(session, user_id=user.id):
-        if row.name == PRESET_TOKEN:
-            row.revoked = True
-    tokens.create_personal(session, user.id, PRESET_TOKEN, [Scope.API.value], clock=clock, preset=token)
+    held = [row for row in tokens.list(session, user_id=user.id) if row.name == PRESET_TOKEN]
+    for row in held:
+        row.revoked = row.secret_hash != digest
+    if all(row.revoked for row in held):
+        tokens.create_personal(session, user.id, PRESET_TOKEN, [Scope.API.value], clock=clock, preset=token)
