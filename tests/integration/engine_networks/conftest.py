@@ -1,0 +1,146 @@
+"""Real networks on this host: own state, own table, own bridges; everything is gone after each test."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from riad.engine.networks.model import Attachment, EndpointWish, NameWishes, PortBinding, Sandbox
+from riad.engine.networks.networks import Networks, NetworkSettings
+from riad.engine.state import State
+from riad.kernel.clock import SystemClock
+
+_SERVER = """
+import socket, sys, threading
+def tcp(port):
+    s = socket.create_server(("0.0.0.0", port))
+    print("ready", flush=True)
+    while True:
+        c, a = s.accept(); c.sendall(f"{a[0]}".encode()); c.close()
+def udp(port):
+    s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.bind(("0.0.0.0", port))
+    while True:
+        _, a = s.recvfrom(100); s.sendto(f"{a[0]}".encode(), a)
+threading.Thread(target=udp, args=(int(sys.argv[1]),), daemon=True).start()
+tcp(int(sys.argv[1]))
+"""
+
+_CLIENT = """
+import socket, sys
+kind, host, port = sys.argv[1], sys.argv[2], int(sys.argv[3])
+try:
+    if kind == "tcp":
+        s = socket.create_connection((host, port), timeout=2)
+    else:
+        s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.settimeout(2); s.connect((host, port)); s.send(b"x")
+    print(s.recv(100).decode())
+except OSError as error:
+    print("!", error)
+"""
+
+
+class Bench:
+    """An engine's networks, with containers that are only namespaces."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.instance = secrets.token_hex(4)
+        self._processes: list[subprocess.Popen[bytes]] = []
+        self.happened: list[tuple[str, str]] = []
+        self.networks = self._open()
+
+    def _open(self) -> Networks:
+        self.state = State(self.root / "state")
+        settings = NetworkSettings(self.instance, self.root / "run")
+
+        def announce(action: str, network: object, container: str | None) -> None:
+            self.happened.append((action, getattr(network, "name", "")))
+
+        return Networks(self.state, settings, clock=SystemClock(), announce=announce)
+
+    async def restart(self, live: list[str]) -> None:
+        """As after kill -9: nothing was closed in order."""
+        self.networks._ports.close()  # the kernel does this for a killed process
+        await self.networks._names.close()
+        self.state.close()
+        self.networks = self._open()
+        await self.networks.recover(live)
+
+    async def add(
+        self,
+        *networks: str,
+        name: str = "",
+        ports: tuple[PortBinding, ...] = (),
+        aliases: tuple[str, ...] = (),
+        ipv4: str = "",
+        names: NameWishes | None = None,
+    ) -> Sandbox:
+        container = secrets.token_hex(32)
+        wishes = {each: EndpointWish(aliases=aliases, ipv4=ipv4) for each in networks or ("bridge",)}
+        request = Attachment(container, name or f"c{container[:6]}", container[:12], "", wishes, ports)
+        return await self.networks.prepare(
+            Attachment(**{**_fields(request), "names": names}) if names is not None else request
+        )
+
+    async def listen(self, sandbox: Sandbox | None, port: int) -> None:
+        """A server by TCP and UDP that says where its client comes from."""
+        command = [*self._inside(sandbox), sys.executable, "-c", _SERVER, str(port)]
+        process = await asyncio.to_thread(subprocess.Popen, command, stdout=-1)
+        self._processes.append(process)
+        assert process.stdout is not None
+        assert (await asyncio.to_thread(process.stdout.readline)).strip() == b"ready"
+
+    async def ask(self, sandbox: Sandbox | None, host: str, port: int, *, kind: str = "tcp") -> str:
+        """What the server there says, or "! reason"."""
+        return await self.run(sandbox, sys.executable, "-c", _CLIENT, kind, host, str(port))
+
+    async def run(self, sandbox: Sandbox | None, *command: str) -> str:
+        done = await asyncio.create_subprocess_exec(*self._inside(sandbox), *command, stdout=-1, stderr=-2)
+        out, _ = await done.communicate()
+        return out.decode().strip()
+
+    def _inside(self, sandbox: Sandbox | None) -> list[str]:
+        return ["nsenter", f"--net={sandbox.netns}"] if sandbox is not None else []
+
+    async def close(self) -> None:
+        for process in self._processes:
+            process.kill()
+            process.wait()
+            if process.stdout is not None:
+                process.stdout.close()
+        with suppress(Exception):
+            await self.networks.teardown()
+        await self.networks.close()
+        self.state.close()
+
+
+def _fields(request: Attachment) -> dict[str, object]:
+    return {name: getattr(request, name) for name in request.__dataclass_fields__}
+
+
+@pytest.fixture
+async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
+    made = Bench(tmp_path)
+    await made.networks.recover(())
+    yield made
+    await made.close()
+
+
+Eventually = Callable[[Callable[[], Awaitable[bool]]], Awaitable[None]]
+
+
+@pytest.fixture
+def eventually() -> Eventually:
+    async def wait(condition: Callable[[], Awaitable[bool]]) -> None:
+        async with asyncio.timeout(10):
+            while not await condition():  # noqa: ASYNC110 -- the kernel tells nobody
+                await asyncio.sleep(0.05)
+
+    return wait
