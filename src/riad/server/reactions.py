@@ -7,41 +7,28 @@ again (a pipeline is created once per event: the event's number is its origin).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from functools import partial
 
-from riad.forge.model import BRANCHES, TAGS, ZERO
+from riad.forge.pushes import PUSHED
 from riad.kernel.outbox import Event, Reaction
-from riad.pipelines import create
-from riad.pipelines.create import Creation, Trigger
+from riad.pipelines.service import PipelineService
 
 
-@dataclass(frozen=True, slots=True)
-class Reactions:
-    """`woken` tells the pipelines' runner that there may be work."""
+def reactions(pipelines: PipelineService) -> Mapping[str, Sequence[Reaction]]:
+    """What to do for each kind of event."""
+    return {
+        PUSHED: [partial(create_pipeline, pipelines)],
+    }
 
-    creation: Creation
-    woken: Reaction
 
-    def table(self) -> Mapping[str, Sequence[Reaction]]:
-        return {
-            "forge.ref_pushed": [self.create_pipeline, self.woken],
-        }
-
-    def create_pipeline(self, event: Event) -> None:
-        """A branch or tag that was pushed, and not deleted, gets a pipeline of its newest commit."""
-        pushed = event.payload
-        if pushed["after"] == ZERO:
-            return
-        ref = str(pushed["ref"])
-        create.create(
-            self.creation,
-            Trigger(
-                project_id=pushed["project_id"],
-                ref=ref.removeprefix(BRANCHES).removeprefix(TAGS),
-                sha=pushed["after"],
-                is_tag=ref.startswith(TAGS),
-                before_sha=pushed["before"],
-                user_id=pushed["user_id"],
-                origin=f"event {event.id}",
-            ),
-        )
+def create_pipeline(pipelines: PipelineService, event: Event) -> None:
+    """A branch or tag that was pushed, and not deleted, gets a pipeline of its newest commit."""
+    pushed = event.payload
+    pipelines.pushed(
+        project_id=pushed["project_id"],
+        ref=pushed["ref"],
+        before=pushed["before"],
+        after=pushed["after"],
+        user_id=pushed["user_id"],
+        origin=f"event {event.id}",
+    )

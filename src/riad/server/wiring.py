@@ -28,14 +28,15 @@ from riad.forge.source import ForgeSource
 from riad.kernel.blobs import FolderBlobs
 from riad.kernel.clock import Clock, SystemClock
 from riad.kernel.db import Database
-from riad.pipelines.create import Creation
 from riad.pipelines.ports import Server
 from riad.pipelines.runner import parts as running
 from riad.pipelines.runner.docker_executor import DockerExecutor
 from riad.pipelines.runner.runner import Runner
+from riad.pipelines.service import PipelineService
 from riad.pipelines.traces import Traces
 from riad.protocols import git, gitlab
 from riad.protocols.gitlab import environments, releasing
+from riad.protocols.gitlab import pipelines as pipeline_routes
 from riad.protocols.ocidist import router as ocidist
 from riad.protocols.ocidist.services import Services as RegistryServices
 from riad.protocols.ocidist.tokens import load_key
@@ -51,7 +52,9 @@ from riad.server.adapters import (
 )
 from riad.server.config import ServerConfig
 from riad.server.delivery import Delivery
-from riad.server.reactions import Reactions
+from riad.server.reactions import reactions
+from riad.web import router as pages
+from riad.web.services import Services as PageServices
 
 IN_JOB_COMMAND = "/usr/local/bin/riad"
 JOBS_KNOW_RIAD_AS = "riad.internal"
@@ -90,9 +93,9 @@ class Kept:
 
 @dataclass(frozen=True, slots=True)
 class Pipelines:
-    """Creating pipelines, and running their jobs where there is an engine."""
+    """The verbs of pipelines, and the runner of their jobs where there is an engine."""
 
-    creation: Creation
+    service: PipelineService
     runner: Runner | None
 
     @classmethod
@@ -105,27 +108,39 @@ class Pipelines:
             version=__version__,
         )
         projects, users = PipelineProjects(kept.database), PipelineUsers(kept.database)
-        creation = Creation(kept.database, kept.clock, kept.source, projects, users, server)
-        if docker is None:
-            return cls(creation, None)
-        parts = running.Parts(
+        runner = None
+        if docker is not None:
+            parts = running.Parts(
+                database=kept.database,
+                clock=kept.clock,
+                source=kept.source,
+                projects=projects,
+                users=users,
+                server=server,
+                tokens=JobTokens(kept.database, kept.clock),
+                blobs=kept.blobs,
+                traces=kept.traces,
+                executor=DockerExecutor(docker),
+                tools={IN_JOB_COMMAND: in_job.script()},
+            )
+            runner = Runner(parts, concurrency=config.jobs)
+        service = PipelineService(
             database=kept.database,
             clock=kept.clock,
             source=kept.source,
             projects=projects,
             users=users,
             server=server,
-            tokens=JobTokens(kept.database, kept.clock),
             blobs=kept.blobs,
             traces=kept.traces,
-            executor=DockerExecutor(docker),
-            tools={IN_JOB_COMMAND: in_job.script()},
+            notify=runner.notify if runner is not None else lambda: None,
+            runner_tags=runner.tags if runner is not None else frozenset(),
         )
-        return cls(creation, Runner(parts, concurrency=config.jobs))
+        return cls(service, runner)
 
-    def wake(self, *_: object) -> None:
-        if self.runner is not None:
-            self.runner.notify()
+    def run_on(self, *, project_id: int, ref: str, user_id: int) -> int:
+        """A pipeline that someone asked for on a page."""
+        return self.service.create(project_id=project_id, ref=ref, source="web", user_id=user_id).id
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,6 +203,7 @@ def faces(kept: Kept, pipelines: Pipelines, deploying: Deploying | None, deliver
             announced=delivery.wake,
         )
     )
+    yield pipeline_routes.router(pipeline_routes.Services(database, clock, pipelines.service, config.url))
     if deploying is not None:
         yield environments.router(
             releasing.Services(
@@ -202,6 +218,22 @@ def faces(kept: Kept, pipelines: Pipelines, deploying: Deploying | None, deliver
             )
         )
     yield gitlab.fallback()
+    yield pages.router(
+        PageServices(
+            database=database,
+            clock=clock,
+            repositories=kept.repositories,
+            blobs=kept.blobs,
+            traces=kept.traces,
+            external_url=config.url,
+            domain=config.service_domain,
+            registry=config.host,
+            run_pipeline=pipelines.run_on,
+            wake_pipelines=pipelines.service.notify,
+            wake_rollouts=deploying.rollouts.wake if deploying is not None else lambda: None,
+            version=__version__,
+        )
+    )
 
 
 def _remarks(url: str, project: Project, updates: Sequence[RefUpdate]) -> list[str]:
@@ -240,7 +272,7 @@ def build(config: ServerConfig, database: Database) -> Parts:
     kept = keep(config, database)
     docker = DockerClient(config.docker_host) if config.docker_host else None
     pipelines = Pipelines.build(kept, docker)
-    delivery = Delivery(database, Reactions(pipelines.creation, pipelines.wake).table(), clock=kept.clock)
+    delivery = Delivery(database, reactions(pipelines.service), clock=kept.clock)
     deploying = Deploying.build(kept, docker) if docker is not None else None
     tasks: list[app.Task] = [delivery.run]
     checks = [app.database_check(database)]
