@@ -15,6 +15,7 @@ DEFAULT_NETWORK = "bridge"
 PREDEFINED = ("bridge", "host", "none")
 
 _MAC = re.compile(r"[0-9a-fA-F]{2}([:-][0-9a-fA-F]{2}){5}")
+_HOST_PORTS = re.compile(r"([0-9]{1,5})(?:-([0-9]{1,5}))?")
 
 
 class Driver(enum.Enum):
@@ -165,11 +166,10 @@ def binding(container_port: int, proto: str, *, host_ip: str = "", host_port: st
             IPv4Address(host_ip)
         except ValueError:
             raise invalid(f"invalid host address {host_ip!r}: expected an IPv4 address such as 127.0.0.1") from None
-    first, _, last = host_port.partition("-")
-    try:
-        start, end = int(first or 0), int(last or first or 0)
-    except ValueError:
-        raise invalid(f"invalid port specification: {host_port!r}: expected a number or FIRST-LAST") from None
+    numbers = _HOST_PORTS.fullmatch(host_port or "0")
+    if numbers is None:
+        raise invalid(f"invalid port specification: {host_port!r}: expected a number or FIRST-LAST")
+    start, end = int(numbers[1]), int(numbers[2] or numbers[1])
     if not 0 <= start <= end < 65536:
         raise invalid(f"invalid port specification: {host_port!r}: ports are 1 to 65535, the smaller first")
     return PortBinding(container_port, proto, host_ip, start, end if end > start else 0)
