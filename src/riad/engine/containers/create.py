@@ -13,7 +13,7 @@ from riad.engine.host import devices
 from riad.engine.networks.files import extra_host
 from riad.engine.networks.model import EndpointWish
 from riad.engine.volumes.volumes import Volumes
-from riad.kernel.faults import invalid
+from riad.kernel.faults import Fault, Kind, invalid
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ def create(engine: Engine, asked: Settings, *, name: str = "") -> Created:
         mounting.check_source(wish)
     others = {text.partition(":")[0]: text for text in settings.host.volumes_from}
     inherited = mounting.inherited(
-        {other: engine.registry.find(other) for other in others},
+        {other: _other(engine, other) for other in others},
         settings.host.volumes_from,
         [wish.target for wish in wishes if wish.source],
     )
@@ -87,7 +87,7 @@ def _sharing(engine: Engine, host: HostSettings) -> HostSettings:
 
     def by_id(mode: str) -> str:
         kind, _, other = mode.partition(":")
-        return f"container:{engine.registry.find(other).id}" if kind == "container" else mode
+        return f"container:{_other(engine, other).id}" if kind == "container" else mode
 
     return replace(
         host,
@@ -99,7 +99,9 @@ def _sharing(engine: Engine, host: HostSettings) -> HostSettings:
 
 def _check(engine: Engine, settings: Settings) -> None:
     host = settings.host
-    engine.networks.check(settings.networks)
+    for name, wish in settings.networks.items():
+        if _exists(engine, name):  # one that does not is found missing at the start, as Docker does
+            engine.networks.check({name: wish})
     if host.ports and (shares_network_with(host) or network_mode(host) == "host") and shares_network_with(host):
         raise invalid("conflicting options: port publishing and the container type network mode")
     if shares_network_with(host) and host.extra_hosts:
@@ -120,6 +122,24 @@ def _check(engine: Engine, settings: Settings) -> None:
         raise invalid(f"invalid IPC mode: {host.ipc_mode}")
     if host.uts_mode not in ("", "host"):
         raise invalid(f"invalid UTS mode: {host.uts_mode}")
+
+
+def _exists(engine: Engine, network: str) -> bool:
+    try:
+        engine.networks.get(network)
+    except Fault as fault:
+        if fault.kind is Kind.NOT_FOUND:
+            return False
+        raise
+    return True
+
+
+def _other(engine: Engine, reference: str) -> Container:
+    """A container that the new one shares with. Raises INVALID: clients take "not found" for a missing image."""
+    try:
+        return engine.registry.find(reference)
+    except Fault as fault:
+        raise invalid(fault.message) from None
 
 
 def _settled(volumes: Volumes, wish: MountWish) -> MountPoint:

@@ -112,6 +112,8 @@ class Streams:
 
     stdin: Pipe | None
     outputs: dict[int, Pipe]
+    ended: bool = False
+    """All output was read."""
 
     async def output(self) -> AsyncIterator[tuple[int, bytes]]:
         """(STDOUT | STDERR, data) as it comes, until all have ended."""
@@ -124,6 +126,7 @@ class Streams:
                     if data := future.result():
                         pending[asyncio.ensure_future(self.outputs[kind].read())] = kind
                         yield kind, data
+            self.ended = True
         finally:
             for future in pending:
                 future.cancel()
@@ -146,10 +149,7 @@ async def start(
 
     A command that cannot be started is INVALID with exit code 126 or 127, as a shell would give.
     """
-    if execution.running or execution.exit_code is not None:
-        raise conflict(f"exec command {execution.id} is already running or has run")
-    container = engine.registry.find(execution.container_id)
-    _check_running(container)
+    container = check_startable(engine, execution)
     execution.running = True
     folder = engine.paths.run / "exec" / execution.id
     folder.mkdir(parents=True)
@@ -167,6 +167,15 @@ async def start(
     execution.started.set()
     engine.announce(container, f"exec_start: {' '.join(execution.wish.command)}", execID=execution.id)
     return streams, engine.spawn(_follow(engine, container, execution, streams))
+
+
+def check_startable(engine: Engine, execution: Exec) -> Container:
+    """Its container. Raises CONFLICT where that does not run, or the execution was started before."""
+    if execution.running or execution.exit_code is not None:
+        raise conflict(f"exec command {execution.id} is already running or has run")
+    container = engine.registry.find(execution.container_id)
+    _check_running(container)
+    return container
 
 
 def _exit_code(message: str) -> int:

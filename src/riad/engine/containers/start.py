@@ -135,7 +135,7 @@ def _launch_wish(engine: Engine, container: Container) -> conmon.Launch:
         log=None if settings.host.log.driver == "none" else engine.paths.log(container.id),
         terminal=settings.tty,
         stdin=settings.open_stdin,
-        leave_stdin_open=settings.open_stdin and not settings.stdin_once,
+        leave_stdin_open=settings.open_stdin and (settings.tty or not settings.stdin_once),
     )
 
 

@@ -13,9 +13,9 @@ from riad.engine.containers import exec as executing
 from riad.engine.containers.engine import Engine
 from riad.engine.containers.exec import Exec, Executions, ExecWish, Streams
 from riad.engine.dockerapi.app import cancellable
-from riad.engine.dockerapi.streams import Hijacked, RawStream, frame, hijack, stream_type
+from riad.engine.dockerapi.streams import STDOUT, Hijacked, RawStream, frame, hijack, stream_type
 from riad.engine.dockerapi.wire import Shape, json_body, json_response, whole
-from riad.kernel.faults import invalid
+from riad.kernel.faults import Fault, invalid
 from riad.oci.fields import field, texts
 
 _RESIZE_DEADLINE = 5.0
@@ -38,17 +38,16 @@ def routes(*, engine: Engine, executions: Executions) -> list[web.RouteDef]:
             return web.Response(status=200)
         wish = execution.wish
         keys = detach.parse_keys(wish.detach_keys)
-        # A command that cannot start is told by status, as long as nothing was written: clients print the message.
-        streams, followed = await executing.start(engine, execution, console_size=console_size)
-        try:
-            stream = await hijack(request, content_type=stream_type(request, tty=wish.tty))
-            with contextlib.suppress(ConnectionError):
-                await _copy(stream, streams, wish, detach.Detector(keys))
-                if streams.outputs or not execution.running:
-                    await asyncio.wait([followed])
-        finally:
-            if not execution.running:
-                streams.close()
+        executing.check_startable(engine, execution)
+        stream = await hijack(request, content_type=stream_type(request, tty=wish.tty))
+        with contextlib.suppress(ConnectionError):
+            try:
+                streams, followed = await asyncio.shield(executing.start(engine, execution, console_size=console_size))
+            except Fault as fault:  # too late for a status: Docker writes the message into the stream
+                text = f"{fault.message}\r\n".encode()
+                await stream.write(text if wish.tty else frame(STDOUT, text))
+            else:
+                await _converse(stream, execution, streams, followed, detach.Detector(keys))
         await stream.close()
         return Hijacked()
 
@@ -110,6 +109,19 @@ def exec_shape(execution: Exec) -> Shape:
         "DetachKeys": "",
         "Pid": execution.pid,
     }
+
+
+async def _converse(
+    stream: RawStream, execution: Exec, streams: Streams, followed: asyncio.Task[None], keys: detach.Detector
+) -> None:
+    """Ends after the exit code is known, because the client asks for it at once."""
+    try:
+        await _copy(stream, streams, execution.wish, keys)
+        if streams.ended:
+            await asyncio.wait([followed])
+    finally:
+        if not execution.running:
+            streams.close()
 
 
 async def _copy(stream: RawStream, streams: Streams, wish: ExecWish, keys: detach.Detector) -> None:
