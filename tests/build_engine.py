@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import io
-import secrets
+import shutil
+import sys
 import tempfile
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -58,10 +60,12 @@ async def build_engine(
 
     State, images and cache live in `root`/data and are found again by the next engine on it.
     """
-    data, run = root / "data", Path(tempfile.mkdtemp(prefix="riad-build-"))
+    instance = hashlib.sha256(bytes(root)).hexdigest()[:8]
+    data, run = root / "data", Path(tempfile.gettempdir()) / f"riad-build-{instance}"  # a socket's path is short
+    run.mkdir(exist_ok=True)
     state, clock = State(data), SystemClock()
     images = Images(state, data)
-    settings = NetworkSettings(hashlib.sha256(bytes(root)).hexdigest()[:8], run, IPv4Interface(f"10.213.{subnet}.1/24"))
+    settings = NetworkSettings(instance, run, IPv4Interface(f"10.213.{subnet}.1/24"))
     networks = Networks(state, settings, clock=clock)
     await networks.recover([])
     commands = wrap(
@@ -76,7 +80,7 @@ async def build_engine(
                 oom_score_adj=facts.oom_score_adj(),
             ),
             capabilities=effective(bounding=bounding_set()),
-            cgroup=f"/riad-build-{secrets.token_hex(4)}",
+            cgroup=f"/riad-build-{instance}",
         )
     )
     cache = Cache(state, images.layers, clock=clock)
@@ -95,6 +99,7 @@ async def build_engine(
     )
     runner = web.AppRunner(app, handler_cancellation=True)
     await runner.setup()
+    engine.socket.unlink(missing_ok=True)
     await web.UnixSite(runner, str(engine.socket)).start()
     try:
         yield engine
@@ -103,6 +108,7 @@ async def build_engine(
         await networks.teardown()
         await networks.close()
         state.close()
+        shutil.rmtree(run, ignore_errors=True)
 
 
 async def import_base(engine: BuildEngine, folder: Path) -> None:
@@ -118,3 +124,15 @@ async def _pong(_: web.Request) -> web.Response:
 
 async def _version(_: web.Request) -> web.Response:
     return web.json_response({"ApiVersion": "1.47", "Version": "27.5.1", "Os": "linux", "Arch": "amd64"})
+
+
+async def _serve(root: Path, subnet: int) -> None:
+    async with build_engine(root, subnet=subnet) as engine:
+        await import_base(engine, root / "base")
+        print(engine.socket, flush=True)
+        await asyncio.Event().wait()
+
+
+if __name__ == "__main__":
+    with contextlib.suppress(KeyboardInterrupt):
+        asyncio.run(_serve(Path(sys.argv[1]), int(sys.argv[2])))

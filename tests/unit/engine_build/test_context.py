@@ -67,6 +67,14 @@ async def test_the_last_entry_of_a_name_counts(tmp_path: Path) -> None:
     assert node is not None and tree.read(node) == b"22"
 
 
+async def test_a_last_file_without_padding_is_whole_but_one_cut_short_is_not(tmp_path: Path) -> None:
+    archive = tar({"a": b"x" * 100})[: 512 + 100]
+    assert (await tree_of(tmp_path, archive)).lstat("a") is not None
+    with pytest.raises(Fault) as caught:
+        await tree_of(tmp_path, archive[:-1])
+    assert caught.value.message == "the archive ends in the middle of a"
+
+
 @pytest.mark.parametrize("name", ["../x", "a/../../x", "/../x"])
 async def test_a_name_that_leads_out_is_refused(tmp_path: Path, name: str) -> None:
     with pytest.raises(Fault) as caught:

@@ -52,11 +52,30 @@ def index_file(file: Path) -> TarTree:
 def index(pieces: Iterator[bytes], file: Path) -> TarTree:
     """The tree of the plain tar in `pieces`, which are the content of `file`."""
     tree = TarTree(file, {"": Node("", Kind.DIRECTORY, 0o755)}, {})
-    stream = ForwardStream(pieces)
+    padded = _Padded(pieces)
+    stream = ForwardStream(iter(padded))
     for entry in members(stream):
         _take(entry, tree, stream)
     stream.finish()
+    for path, extent in tree.extents.items():
+        if path in tree.nodes and extent.offset + tree.nodes[path].size > padded.length:
+            raise invalid(f"the archive ends in the middle of {path}")
     return tree
+
+
+class _Padded:
+    """The docker CLI does not pad the last file where it adds a Dockerfile from elsewhere: whole blocks from any end."""
+
+    def __init__(self, pieces: Iterator[bytes]) -> None:
+        self._pieces = pieces
+        self.length = 0
+
+    def __iter__(self) -> Iterator[bytes]:
+        for piece in self._pieces:
+            self.length += len(piece)
+            yield piece
+        if self.length % tarfile.BLOCKSIZE:
+            yield bytes(-self.length % tarfile.BLOCKSIZE)
 
 
 def _recorded(pieces: Iterator[bytes], write: Callable[[bytes], object]) -> Iterator[bytes]:

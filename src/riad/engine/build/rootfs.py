@@ -17,6 +17,8 @@ from pathlib import Path
 
 from riad.engine.host import mounts, overlayfs
 
+_COPIED_UP = "trusted.overlay.origin"  # the kernel marks so what has a version in a lower layer
+
 
 @dataclass(frozen=True, slots=True)
 class Workspace:
@@ -44,6 +46,33 @@ def detach(space: Workspace) -> Path:
     """Unmounts; `upper` is then whole and may be moved away."""
     overlayfs.unmount(space.merged)
     return space.upper
+
+
+def drop_unchanged(upper: Path, lowers: Sequence[Path]) -> None:
+    """Removes directories that were copied up but hold nothing and are as below: mount points came and went in them."""
+    for folder, names, files in os.walk(upper, topdown=False):
+        if files or any(os.path.lexists(f"{folder}/{name}") for name in names) or folder == str(upper):
+            continue
+        try:
+            os.getxattr(folder, _COPIED_UP, follow_symlinks=False)
+        except OSError:
+            continue
+        below = _below(os.path.relpath(folder, upper), lowers)
+        if below is not None and _attributes(os.lstat(folder)) == _attributes(below):
+            os.rmdir(folder)
+
+
+def _below(path: str, lowers: Sequence[Path]) -> os.stat_result | None:
+    for lower in reversed(lowers):
+        try:
+            return os.lstat(lower / path)
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+    return None
+
+
+def _attributes(status: os.stat_result) -> tuple[int, int, int]:
+    return status.st_mode, status.st_uid, status.st_gid
 
 
 @asynccontextmanager

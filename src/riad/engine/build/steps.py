@@ -25,7 +25,7 @@ from riad.engine.build.pins import Pins
 from riad.engine.build.place import Placement
 from riad.engine.build.plan import PlannedStage
 from riad.engine.build.progress import CacheUsed, CommandFinished, CommandStarted, Output, Progress
-from riad.engine.build.rootfs import Workspace, detach, workspace
+from riad.engine.build.rootfs import Workspace, detach, drop_unchanged, workspace
 from riad.engine.build.run import Commands, Task
 from riad.engine.build.sources import digest, find
 from riad.engine.build.stagestate import StageState
@@ -192,6 +192,7 @@ class Steps:
             beside.mkdir()
             await make(space, beside)
             upper = detach(space)
+            await asyncio.to_thread(drop_unchanged, upper, lowers)
             if not any(upper.iterdir()):
                 return None
             layer = await self.layers.adopt(upper)
