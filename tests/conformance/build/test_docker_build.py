@@ -170,7 +170,7 @@ async def test_a_failure_names_the_line_and_the_thing(engine: Engine, app: Path,
     code, text = await engine.docker("build", ".", cwd=app)
     assert code != 0
     assert said in text
-    assert engine.left_behind == []
+    await gone(engine)
 
 
 async def test_options_reach_the_build_or_are_refused_by_name(engine: Engine, app: Path) -> None:

@@ -64,7 +64,7 @@ def index(pieces: Iterator[bytes], file: Path) -> TarTree:
 
 
 class _Padded:
-    """The docker CLI does not pad the last file where it adds a Dockerfile from elsewhere: whole blocks from any end."""
+    """Whole blocks from any end: the docker CLI does not pad a Dockerfile that it adds from elsewhere."""
 
     def __init__(self, pieces: Iterator[bytes]) -> None:
         self._pieces = pieces
