@@ -100,7 +100,7 @@ def get(session: Session, project_id: int) -> Project:
 def by_path(session: Session, path: str) -> Project | None:
     """By GROUP/NAME, in any case. None also for what is no project path."""
     group, slash, slug = path.strip("/").lower().partition("/")
-    if not slash:
+    if not slash or "\0" in path:  # PostgreSQL refuses it in a question
         return None
     return _one(session, GroupRow.path_key == group, ProjectRow.slug_key == slug)
 

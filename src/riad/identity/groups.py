@@ -9,7 +9,7 @@ from sqlalchemy import func, or_, select
 from sqlalchemy.orm import Session
 
 from riad.identity import members, names
-from riad.identity.model import Access, Group, Principal, Visibility
+from riad.identity.model import Access, Group, Kind, Principal, Visibility
 from riad.identity.store import GroupRow, MemberRow
 from riad.kernel.clock import Clock
 from riad.kernel.faults import conflict, denied, not_found, unauthenticated
@@ -54,6 +54,8 @@ def get(session: Session, group_id: int) -> Group:
 
 def by_path(session: Session, path: str) -> Group | None:
     """A group or a user's namespace."""
+    if "\0" in path:  # PostgreSQL refuses it in a question
+        return None
     row = session.scalar(select(GroupRow).where(GroupRow.path_key == path.lower()))
     return row.value() if row is not None else None
 
@@ -72,7 +74,7 @@ def find(
     `at_least`: only those where the principal is a member with this access.
     """
     query = select(GroupRow).where(GroupRow.owner_id.is_(None))
-    user = principal.user
+    user = principal.user if principal.kind is not Kind.JOB else None
     mine = select(MemberRow.source_id).where(
         MemberRow.source == "group",
         MemberRow.user_id == (user.id if user is not None else -1),
@@ -101,9 +103,9 @@ def list(session: Session, principal: Principal) -> builtins.list[Group]:  # noq
 
 
 def access(session: Session, principal: Principal, group: Group) -> Access:
-    """The principal's own access to the group; administrators own everything."""
+    """The principal's own access to the group; administrators own everything, a job nothing."""
     user = principal.user
-    if user is None:
+    if user is None or principal.kind is Kind.JOB:
         return Access.NONE
     if user.is_admin or group.owner_id == user.id:
         return Access.OWNER
@@ -113,7 +115,7 @@ def access(session: Session, principal: Principal, group: Group) -> Access:
 def visible(session: Session, principal: Principal, group: Group) -> bool:
     if group.visibility is Visibility.PUBLIC:
         return True
-    if principal.user is not None and group.visibility is Visibility.INTERNAL:
+    if principal.user is not None and principal.kind is not Kind.JOB and group.visibility is Visibility.INTERNAL:
         return True
     return access(session, principal, group) > Access.NONE
 

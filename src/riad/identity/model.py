@@ -102,6 +102,11 @@ class Principal:
     job_id: int | None = None
     token_id: int | None = None
 
+    @property
+    def is_admin(self) -> bool:
+        """A job never is, whoever it runs for."""
+        return self.user is not None and self.user.is_admin and self.kind is not Kind.JOB
+
     def covers(self, scope: Scope) -> bool:
         return any(scope in IMPLIED.get(Scope(held), {held}) for held in self.scopes)
 

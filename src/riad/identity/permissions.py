@@ -79,6 +79,6 @@ def require_admin(principal: Principal) -> User:
     """Raises UNAUTHENTICATED or DENIED. A job token never is an administrator."""
     if principal.user is None:
         raise unauthenticated("401 Unauthorized")
-    if not principal.user.is_admin or principal.kind is Kind.JOB:
+    if not principal.is_admin:
         raise denied("403 Forbidden - only an administrator may do this")
     return principal.user

@@ -72,6 +72,8 @@ def get(session: Session, user_id: int) -> User:
 
 
 def by_username(session: Session, username: str) -> User | None:
+    if "\0" in username:  # PostgreSQL refuses it in a question
+        return None
     row = session.scalar(select(UserRow).where(UserRow.username_key == username.lower()))
     return row.value() if row is not None else None
 

@@ -112,6 +112,8 @@ class Api:
         )
 
     def _answer(self, handler: Handler, request: Request, given: Params, scope: Scope, status: int) -> Response:
+        if any("\0" in str(value) for value in request.path_params.values()):
+            raise errors.BadParameters("the address holds a NUL")
         principal = self._authenticate(request)
         permissions.require_scope(principal, scope)
         result = handler(Call(principal=principal, params=given, path=request.path_params, request=request))

@@ -52,6 +52,8 @@ def principal(request: Request, session: Session, *, clock: Clock) -> Principal:
     if cookie is None:
         return ANONYMOUS
     found = sessions.principal(session, cookie, clock=clock)
+    if found.user is not None and found.user.must_change_password:
+        raise denied("choose your own password on the web page first")
     if request.method not in SAFE:
         _refuse_other_sites(request)
     return found

@@ -103,10 +103,15 @@ SAFE = {"X-Content-Type-Options": "nosniff", "Content-Security-Policy": "default
 """A stranger's file must never run as a page of ours."""
 
 
+def plain(name: str) -> str:
+    """A file name that any header, shell and file system takes."""
+    return "".join(c if c.isascii() and (c.isalnum() or c in "._-") else "-" for c in name)
+
+
 def raw(services: Services, call: Call) -> object:
     opened = reading(services, call)
     commit, found = _blob(opened, call)
-    name = found.path.rpartition("/")[2].encode("ascii", "replace").decode().replace('"', "")
+    name = plain(found.path.rpartition("/")[2])
     headers = _headers(call, opened, commit, found) | SAFE | {"Content-Disposition": f'inline; filename="{name}"'}
     media_type = "application/octet-stream" if found.is_binary else "text/plain; charset=utf-8"
     return Answer(found.data, headers=headers, media_type=media_type)
@@ -135,8 +140,8 @@ def archive(services: Services, form: str, call: Call) -> object:
     call.params.refuse(include_lfs_blobs="there are no LFS objects", exclude_paths="the whole folder is archived")
     opened = reading(services, call)
     commit = opened.commit(call.params.text("sha"))
-    ref = (call.params.text("sha") or opened.project.default_branch).replace("/", "-")
-    prefix = f"{opened.project.slug}-{ref}-{commit.sha}"
+    ref = call.params.text("sha") or opened.project.default_branch
+    prefix = plain(f"{opened.project.slug}-{ref}-{commit.sha}")
     form = call.params.text("format") or form
     chunks = forge_archive.stream(
         opened.repository.path, commit.sha, form=form, prefix=prefix, path=call.params.text("path") or ""

@@ -58,7 +58,7 @@ class Params(Mapping[str, Any]):
             return None
         if isinstance(value, bool | int | float):
             return str(value)
-        if not isinstance(value, str):
+        if not isinstance(value, str) or not _storable(value):
             raise BadParameters(f"{name} is invalid")
         return value
 
@@ -110,7 +110,7 @@ class Params(Mapping[str, Any]):
         if value is None:
             return None
         parts = value.split(",") if isinstance(value, str) else value
-        if not isinstance(parts, list) or not all(isinstance(part, str) for part in parts):
+        if not isinstance(parts, list) or not all(isinstance(part, str) and _storable(part) for part in parts):
             raise BadParameters(f"{name} is invalid")
         return [part.strip() for part in parts if part.strip()]
 
@@ -128,6 +128,11 @@ class Params(Mapping[str, Any]):
     def day(self, name: str) -> date | None:
         moment = self.moment(name)
         return moment.date() if moment is not None else None
+
+
+def _storable(text: str) -> bool:
+    """No NUL (PostgreSQL keeps none, git ends there) and no half of a surrogate pair (JSON can spell it, UTF-8 not)."""
+    return "\0" not in text and not any("\ud800" <= c <= "\udfff" for c in text)
 
 
 async def read(request: Request) -> Params:

@@ -34,6 +34,8 @@ def router(services: Services) -> APIRouter:
 
 def find(services: Services, call: Call) -> object:
     user = call.user
+    if call.principal.kind is Kind.JOB:
+        raise denied("a job cannot see tokens")
     wanted = call.params.number("user_id")
     if wanted is not None and wanted != user.id:
         permissions.require_admin(call.principal)

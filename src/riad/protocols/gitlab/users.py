@@ -43,8 +43,7 @@ def current(services: Services, call: Call) -> object:
 
 
 def _seen(services: Services, call: Call, user: User) -> object:
-    viewer = call.principal.user
-    if viewer is not None and viewer.is_admin:
+    if call.principal.is_admin:
         return shapes.full(user, services.url, for_admin=True)
     return shapes.public(user, services.url)
 
@@ -65,8 +64,7 @@ def find(services: Services, call: Call) -> object:
                 offset=call.page.offset,
                 limit=call.page.size,
             )
-    viewer = call.principal.user
-    if viewer is not None and viewer.is_admin:
+    if call.principal.is_admin:
         return listed(call, [shapes.full(u, services.url, for_admin=True) for u in found], total=total)
     return listed(call, [shapes.basic(user, services.url) for user in found], total=total)
 
