@@ -92,7 +92,6 @@ async def _build_all(
     wanted: Sequence[tuple[Reference, Ingredients]], engine: str | None, tell: Tell, *, refresh: bool
 ) -> list[dict[str, Any]]:
     from riad.dockerclient.client import DockerClient
-    from riad.kernel.faults import Fault
 
     at_once = asyncio.Semaphore(os.cpu_count() or 1)
     async with contextlib.AsyncExitStack() as stack:
@@ -108,7 +107,7 @@ async def _build_all(
         try:
             async with asyncio.TaskGroup() as group:
                 jobs = [group.create_task(one(*pair)) for pair in wanted]
-        except* Fault as several:
+        except ExceptionGroup as several:
             raise several.exceptions[0] from None
         return [job.result() for job in jobs]
 

@@ -25,12 +25,14 @@ from riad.engine.images.pull import Puller
 from riad.engine.images.push import Pusher
 from riad.engine.images.registry.credentials import Credentials, credentials_from_json
 from riad.engine.images.save import save
+from riad.kernel import logs
 from riad.kernel.faults import Fault, invalid, unsupported
 from riad.oci.digest import parse_digest
 from riad.oci.platform import Platform, parse_platform
 from riad.oci.reference import Reference, parse_reference
 
 _PIECE = 1 << 20
+_log = logs.named("engine.api")
 
 
 def routes(*, images: Images, puller: Puller, pusher: Pusher) -> list[web.RouteDef]:
@@ -181,13 +183,23 @@ def _refuse(request: web.Request, *names: str) -> None:
 @asynccontextmanager
 async def _progress(request: web.Request) -> AsyncIterator[JsonLines]:
     lines = JsonLines(request)
+    try:
+        yield lines
+    except Fault as fault:
+        if not lines.opened:
+            raise
+        await _send_error(lines, fault.message)
+    except Exception as error:
+        if not lines.opened:
+            raise
+        _log.error("request failed", exc_info=error)
+        await _send_error(lines, f"riad: {type(error).__name__}: {error}")
     async with lines:
-        try:
-            yield lines
-        except Fault as fault:
-            if not lines.opened:
-                raise
-            await lines.send({"errorDetail": {"message": fault.message}, "error": fault.message})
+        pass  # ends the body, also one in which nothing had to be said
+
+
+async def _send_error(lines: JsonLines, message: str) -> None:
+    await lines.send({"errorDetail": {"message": message}, "error": message})
 
 
 def _only_results(lines: JsonLines) -> Report:

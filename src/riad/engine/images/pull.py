@@ -128,7 +128,7 @@ class Puller:
                 for diff_id, descriptor in pairs.items():
                     jobs.append(group.create_task(self._layer(registry, descriptor, diff_id, downloads, report)))
             return self._images.add(config)
-        except* (Fault, Refusal, Unreachable) as several:
+        except ExceptionGroup as several:
             raise several.exceptions[0] from None
         finally:
             self._unpin(jobs)

@@ -84,7 +84,7 @@ class Pusher:
                     for diff_id in dict.fromkeys(image.layers)
                 }
                 config = group.create_task(self._config(registry, image))
-        except* (Fault, Refusal, Unreachable) as several:
+        except ExceptionGroup as several:
             raise several.exceptions[0] from None
         forms = [jobs[diff_id].result() for diff_id in image.layers]
         row = self._manifest(image, config.result(), forms)

@@ -17,6 +17,13 @@ _KINDS = {
 }
 
 
+# What a status means where the answer has no body, as to HEAD.
+_BODILESS = {
+    401: ("UNAUTHORIZED", "authentication required"),
+    403: ("DENIED", "requested access to the resource is denied"),
+}
+
+
 class Refusal(Exception):  # noqa: N818 -- becomes the Fault that fits what was being done
     """A registry's error answer: HTTP status, the first error's code and message."""
 
@@ -43,6 +50,8 @@ def refusal(status: int, reason: str, body: bytes) -> Refusal:
         first = json.loads(body)["errors"][0]
         return Refusal(status, str(first.get("code", "")), str(first.get("message") or reason))
     except (ValueError, LookupError, TypeError, AttributeError):
+        if not body and status in _BODILESS:
+            return Refusal(status, *_BODILESS[status])
         text = body.decode(errors="replace").strip()[:200]
         return Refusal(
             status, "", f"received unexpected HTTP status: {status} {reason}" + (f": {text}" if text else "")
