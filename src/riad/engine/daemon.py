@@ -142,6 +142,7 @@ class Daemon:
             task.cancel()
         await asyncio.gather(*self.engine.tasks, return_exceptions=True)
         await self.networks.close()
+        cgroups.remove(self.engine.cgroup_parent)  # stays while containers run in it
         self.state.close()
 
 
@@ -237,7 +238,7 @@ def assemble(config: EngineConfig, *, suggest: Suggest = no_suggestion) -> Daemo
         nets,
         host=host,
         capabilities=capabilities.effective(bounding=bounding),
-        cgroup=f"/riad-{config.instance}/build",
+        cgroup=f"/riad-{config.instance}/{recover.BUILDS}",
     )
     bases = Bases(image_store, puller, host=host_platform())
     builder = Builder(BuildParts(image_store, bases, cache, commands, data / "build", clock))

@@ -52,6 +52,8 @@ async def finish(engine: Engine, container: Container) -> None:
     again = restart.restarts(
         policy, exit_code=code, count=container.restart_count, stopped_by_user=container.stopped_by_user
     )
+    if companion.prober is not None:
+        companion.prober.cancel()
     run = replace(
         container.run,
         pid=0,

@@ -8,15 +8,18 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Iterator
+import re
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from riad.engine.host.inotify import Growth
+from riad.kernel.faults import invalid
 
 _BLOCK = 2**16
+_SIZE = re.compile(r"(\d+)([bkmgt]?)b?")
 _STREAMS = {b"stdout": 1, b"stderr": 2}
 
 
@@ -58,6 +61,16 @@ class Selection:
         return (self.since is None or at >= self.since) and (self.until is None or at <= self.until)
 
 
+def log_limit(text: str) -> int | None:
+    """`10m` in bytes; None for -1, no limit. Raises INVALID."""
+    found = _SIZE.fullmatch(text.strip().lower())
+    if text.strip() == "-1":
+        return None
+    if found is None or int(found[1]) == 0:
+        raise invalid(f"invalid value for max-size: {text!r}: expected a size such as 10m")
+    return int(found[1]) << 10 * "bkmgt".index(found[2] or "b")
+
+
 def parse(line: bytes) -> Entry | None:
     """One line of the file, without its line feed; None for what is not an entry."""
     parts = line.split(b" ", 3)
@@ -93,18 +106,27 @@ def tail_offset(path: Path, lines: int) -> int:
 
 
 class _Lines:
-    """Complete lines of a growing file."""
+    """Complete lines of a growing file. It may be replaced by a new one when it has grown too long (`max-size`)."""
 
     def __init__(self, path: Path, offset: int) -> None:
+        self._path = path
         self._file = open(path, "rb")  # noqa: SIM115 -- closed by close()
         self._file.seek(offset)
         self._rest = b""
 
-    def take(self) -> Iterator[bytes]:
-        """What has come since the last call, up to a block."""
-        data = self._rest + self._file.read(_BLOCK)
-        *lines, self._rest = data.split(b"\n")
-        yield from lines
+    def take(self) -> list[bytes] | None:
+        """What has come since the last call, up to a block; None for nothing."""
+        block = self._file.read(_BLOCK)
+        if not block:
+            return None
+        *lines, self._rest = (self._rest + block).split(b"\n")
+        return lines
+
+    def was_replaced(self) -> bool:
+        try:
+            return os.stat(self._path).st_ino != os.fstat(self._file.fileno()).st_ino
+        except FileNotFoundError:
+            return False
 
     def close(self) -> None:
         self._file.close()
@@ -120,23 +142,28 @@ async def read(
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch(mode=0o640)
     start = 0 if selection.tail is None else await asyncio.to_thread(tail_offset, path, selection.tail)
-    lines = _Lines(path, start)
-    try:
-        with Growth(path) as growth:
-            while True:
-                last = ended is None or ended.done()  # asked before reading: what comes later is read next time
-                found = [entry for line in lines.take() if (entry := parse(line)) is not None]
-                if found:
-                    if picked := [entry for entry in found if selection.picks(entry)]:
-                        yield picked
-                    if _past(selection, found[-1]):
+    replaced = True
+    while replaced:
+        lines = _Lines(path, start)
+        start, replaced = 0, False
+        try:
+            with Growth(path) as growth:
+                while not replaced:
+                    last = ended is None or ended.done()  # asked before reading: what comes later is read next time
+                    if (taken := lines.take()) is not None:
+                        found = [entry for line in taken if (entry := parse(line)) is not None]
+                        if picked := [entry for entry in found if selection.picks(entry)]:
+                            yield picked
+                        if found and _past(selection, found[-1]):
+                            return
+                    elif lines.was_replaced():
+                        replaced = True
+                    elif last or ended is None:
                         return
-                    continue
-                if last or ended is None:
-                    return
-                await _first(growth, ended, selection)
-    finally:
-        lines.close()
+                    else:
+                        await _first(growth, ended, selection)
+        finally:
+            lines.close()
 
 
 def _past(selection: Selection, entry: Entry) -> bool:

@@ -11,14 +11,16 @@ import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from riad.engine.containers import exits, remove, restart, rootfs, start
+from riad.engine.containers import exits, health, remove, restart, rootfs, start
 from riad.engine.containers.engine import Engine
 from riad.engine.containers.model import Container, Phase, Run
-from riad.engine.host import facts, mounts, pidfd
+from riad.engine.host import cgroups, facts, mounts, pidfd
 from riad.kernel import logs
 from riad.kernel.faults import Fault
 
 _log = logs.named("engine.recover")
+BUILDS = "build"
+"""The group beside those of the containers that commands of builds run in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +30,7 @@ class Survey:
     """Ran when the daemon was last seen, and have ended since."""
     half_started: tuple[Container, ...]
     removing: tuple[Container, ...]
+    """Their removal was begun, or is due (`--rm`)."""
     restarting: tuple[Container, ...]
 
 
@@ -51,7 +54,8 @@ def _kind(engine: Engine, container: Container) -> str | None:
         case Phase.RESTARTING:
             return "restarting"
         case Phase.CREATED | Phase.EXITED:
-            return None
+            ran = container.phase is Phase.EXITED or container.run.error
+            return "removing" if container.settings.host.auto_remove and ran else None
 
 
 def conmon_lives(container: Container) -> bool:
@@ -74,12 +78,15 @@ async def resume(engine: Engine, found: Survey, *, rebooted: bool) -> None:
                 container, phase=Phase.RUNNING, run=replace(container.run, started_at=engine.clock.now())
             )
         exits.watch(engine, container)
+        health.watch(engine, container)
     for container in found.half_started:
         await _take_back(engine, container)
     for container in found.ended:
         await exits.finish(engine, container)
     for container in found.removing:
-        await remove.carry_out(engine, container)
+        if container.phase is not Phase.REMOVING:
+            container = engine.registry.change(container, phase=Phase.REMOVING)
+        await remove.carry_out(engine, container, volumes=container.settings.host.auto_remove)
     for container in found.restarting:
         exits.restart_soon(engine, container)
     await sweep(engine, {container.id for container in found.live})
@@ -126,6 +133,8 @@ async def sweep(engine: Engine, live: set[str]) -> None:
     for name in engine.runtime.known() - live:
         with contextlib.suppress(Fault):
             await engine.runtime.delete(name)
+    for name in cgroups.children(engine.cgroup_parent) - live - {BUILDS}:
+        cgroups.remove(f"{engine.cgroup_parent}/{name}")
     for point in mounts.mounted_under(engine.paths.data / "containers"):
         if point.name == "root" and point.parent.name not in live:
             with contextlib.suppress(Fault):

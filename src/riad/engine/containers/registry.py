@@ -32,6 +32,9 @@ class Companion:
     restart_delay: float = 0.0
     restarting: bool = False
     """Being stopped by a restart: `--rm` does not apply to this end."""
+    prober: asyncio.Task[None] | None = None
+    health: Any = None
+    """`health.Health` of a running container that has a health check."""
     process_gone: asyncio.Event = field(default_factory=asyncio.Event)
     """Set while no process of the container runs."""
 

@@ -12,9 +12,10 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
-from riad.engine.containers import bundle, exits, rootfs, spec, user
+from riad.engine.containers import bundle, exits, health, rootfs, spec, user
 from riad.engine.containers.create import network_mode, shares_network_with
 from riad.engine.containers.engine import Engine
+from riad.engine.containers.logs import log_limit
 from riad.engine.containers.model import Container, Phase, Run
 from riad.engine.containers.registry import settle
 from riad.engine.host import conmon, devices, facts
@@ -60,6 +61,7 @@ async def begin(engine: Engine, container: Container) -> Container:
     )
     companion.process_gone.clear()
     exits.watch(engine, started)
+    health.watch(engine, started)
     engine.announce(started, "start")
     return started
 
@@ -133,6 +135,7 @@ def _launch_wish(engine: Engine, container: Container) -> conmon.Launch:
         bundle=engine.paths.bundle(container.id),
         exits=engine.paths.exits,
         log=None if settings.host.log.driver == "none" else engine.paths.log(container.id),
+        log_limit=log_limit(settings.host.log.options.get("max-size", "-1")),
         terminal=settings.tty,
         stdin=settings.open_stdin,
         leave_stdin_open=settings.open_stdin and (settings.tty or not settings.stdin_once),

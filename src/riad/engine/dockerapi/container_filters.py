@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from riad.engine.containers.engine import Engine
 from riad.engine.containers.model import Container
-from riad.engine.dockerapi.container_shapes import docker_status
+from riad.engine.dockerapi.container_shapes import docker_status, health_of
 from riad.engine.dockerapi.filters import Filters, has_label
 from riad.engine.dockerapi.wire import parse_moment
 from riad.kernel.faults import Fault, invalid
@@ -59,7 +59,7 @@ def selection(engine: Engine, filters: Filters) -> Callable[[Container], bool]:
             and all(container.created < at for at in before)
             and all(container.created > at for at in since)
             and (ancestors is None or container.image_id in ancestors or container.settings.image in ancestors)
-            and filters.exact("health", "none")
+            and filters.exact("health", health_status(engine, container))
             and filters.flag("is-task") is not True
             and _on_network(engine, container, filters)
             and _with_volume(container, filters)
@@ -67,6 +67,11 @@ def selection(engine: Engine, filters: Filters) -> Callable[[Container], bool]:
         )
 
     return wanted
+
+
+def health_status(engine: Engine, container: Container) -> str:
+    health = health_of(engine, container)
+    return health.verdict.status if health else "none"
 
 
 def prunable(filters: Filters, *, now: datetime) -> Callable[[Container], bool]:

@@ -8,6 +8,7 @@ from datetime import datetime
 from riad.engine.containers import rootfs
 from riad.engine.containers.create import network_mode
 from riad.engine.containers.engine import Engine
+from riad.engine.containers.health import STARTING, Health
 from riad.engine.containers.model import Container, HostSettings, MountPoint, MountWish, Phase
 from riad.engine.containers.spec import MASKED_PATHS, READONLY_PATHS
 from riad.engine.dockerapi.networks import endpoint_shape
@@ -31,7 +32,7 @@ def inspect_shape(engine: Engine, container: Container, execs: Sequence[str]) ->
         "Created": moment(container.created),
         "Path": command[0] if command else "",
         "Args": list(command[1:]),
-        "State": _state(container),
+        "State": _state(engine, container),
         "Image": container.image_id,
         "ResolvConfPath": str(folder / "resolv.conf"),
         "HostnamePath": str(folder / "hostname"),
@@ -60,9 +61,28 @@ def inspect_shape(engine: Engine, container: Container, execs: Sequence[str]) ->
     }
 
 
-def _state(container: Container) -> Shape:
-    run, phase = container.run, container.phase
+def health_of(engine: Engine, container: Container) -> Health | None:
+    """What its health check has found; None where it has none or never ran."""
+    found = engine.registry.companion(container.id).health
+    return found if isinstance(found, Health) else None
+
+
+def _health(health: Health) -> Shape:
     return {
+        "Status": health.verdict.status,
+        "FailingStreak": health.verdict.streak,
+        "Log": [
+            {"Start": moment(p.began), "End": moment(p.ended), "ExitCode": p.code, "Output": p.output}
+            for p in health.log
+        ],
+    }
+
+
+def _state(engine: Engine, container: Container) -> Shape:
+    run, phase = container.run, container.phase
+    health = health_of(engine, container)
+    return {
+        **({"Health": _health(health)} if health else {}),
         "Status": docker_status(phase),
         "Running": phase in (Phase.RUNNING, Phase.PAUSED, Phase.RESTARTING),
         "Paused": phase is Phase.PAUSED,
@@ -292,7 +312,7 @@ def list_shape(engine: Engine, container: Container, *, now: datetime) -> Shape:
         "Ports": _ports(engine, container),
         "Labels": dict(container.labels),
         "State": docker_status(container.phase),
-        "Status": status_text(container, now=now),
+        "Status": status_text(container, health_of(engine, container), now=now),
         "HostConfig": {"NetworkMode": network_mode(container.settings.host)},
         "NetworkSettings": {
             "Networks": _endpoints(
@@ -323,13 +343,16 @@ def _ports(engine: Engine, container: Container) -> list[Shape]:
     return found
 
 
-def status_text(container: Container, *, now: datetime) -> str:
+def status_text(container: Container, health: Health | None = None, *, now: datetime) -> str:
     """`Up 3 seconds`, `Exited (0) 2 minutes ago`, as `docker ps` prints it."""
     run = container.run
     match container.phase:
         case Phase.RUNNING | Phase.PAUSED:
             since = human_duration((now - (run.started_at or now)).total_seconds())
-            return f"Up {since}" + (" (Paused)" if container.phase is Phase.PAUSED else "")
+            if container.phase is Phase.PAUSED:
+                return f"Up {since} (Paused)"
+            verdict = health.verdict.status if health else ""
+            return f"Up {since}" + (f" ({'health: ' * (verdict == STARTING)}{verdict})" if verdict else "")
         case Phase.RESTARTING:
             return f"Restarting ({run.exit_code}) {_ago(run.finished_at, now)}"
         case Phase.EXITED:

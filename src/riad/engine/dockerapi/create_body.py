@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from riad.engine.containers.logs import log_limit
 from riad.engine.containers.model import (
     DeviceWish,
     HostSettings,
@@ -122,8 +123,8 @@ _HOST = frozenset(
     ]
 )
 _LOG_OPTIONS: Mapping[str, frozenset[str]] = {
-    "json-file": frozenset(),
-    "local": frozenset(),
+    "json-file": frozenset({"max-size"}),
+    "local": frozenset({"max-size"}),
     "none": frozenset(),
 }
 
@@ -277,6 +278,8 @@ def _log(body: Json) -> LogWish:
     for option in options:
         if option not in _LOG_OPTIONS[driver]:
             raise unsupported(f"log option '{option}' of driver {driver} is not supported by this engine")
+    if "max-size" in options:
+        log_limit(options["max-size"])
     return LogWish(driver, options)
 
 

@@ -63,6 +63,13 @@ def processes(group: str) -> list[int]:
     return []
 
 
+def children(group: str) -> set[str]:
+    """The names of the groups directly below, in any hierarchy."""
+    return {
+        entry.name for folder in folders(group) if folder.is_dir() for entry in os.scandir(folder) if entry.is_dir()
+    }
+
+
 def remove(group: str) -> None:
     """Removes the empty group and the groups in it; what is busy or gone is left alone."""
     for folder in folders(group):

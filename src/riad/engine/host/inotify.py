@@ -8,7 +8,7 @@ import os
 from pathlib import Path
 from types import TracebackType
 
-_MODIFY, _MOVE_SELF, _DELETE_SELF = 0x2, 0x800, 0x400
+_MODIFY, _ATTRIB, _MOVE_SELF, _DELETE_SELF = 0x2, 0x4, 0x800, 0x400  # _ATTRIB: a name of the file was removed
 
 
 class Growth:
@@ -19,7 +19,7 @@ class Growth:
         self._handle = libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC)
         if self._handle < 0:
             raise OSError(ctypes.get_errno(), "inotify_init1: too many watches; raise fs.inotify.max_user_instances")
-        if libc.inotify_add_watch(self._handle, os.fsencode(path), _MODIFY | _MOVE_SELF | _DELETE_SELF) < 0:
+        if libc.inotify_add_watch(self._handle, os.fsencode(path), _MODIFY | _ATTRIB | _MOVE_SELF | _DELETE_SELF) < 0:
             code = ctypes.get_errno()
             os.close(self._handle)
             raise OSError(code, os.strerror(code), str(path))
