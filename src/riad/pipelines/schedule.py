@@ -61,7 +61,7 @@ def _decide(job: JobState, jobs: Mapping[str, JobState]) -> Status | None:
         before = _by_stages(job, jobs)
         good = {Status.SUCCESS, Status.SKIPPED}
     else:
-        before = _by_needs([jobs[name] for name in job.needs if name in jobs])
+        before = _by_needs([jobs[name] for name in job.needs if name in jobs], patient=job.when is When.ALWAYS)
         good = {Status.SUCCESS}
     if before is None:
         return None
@@ -92,15 +92,19 @@ def _by_stages(job: JobState, jobs: Mapping[str, JobState]) -> Status | None:
     return together if together in _SETTLED else None
 
 
-def _by_needs(needed: Sequence[JobState]) -> Status | None:
+def _by_needs(needed: Sequence[JobState], *, patient: bool) -> Status | None:
+    """The state of the needed jobs together, None while it is not settled.
+
+    One that is skipped settles it at once; but who runs in any case (`patient`) waits for the others all the same.
+    """
     if not needed:
         return Status.SUCCESS
     words = {_word(job) for job in needed}
-    if Status.SKIPPED in words:
+    if Status.SKIPPED in words and not patient:
         return Status.SKIPPED
-    if not words <= {Status.SUCCESS, Status.FAILED, Status.CANCELED, WARNED}:
+    if not words <= {*_SETTLED, WARNED}:
         return None
-    return pipeline_status(needed)
+    return Status.SKIPPED if Status.SKIPPED in words else pipeline_status(needed)
 
 
 _SETTLED = frozenset({Status.SUCCESS, Status.FAILED, Status.CANCELED, Status.SKIPPED})
