@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -164,6 +164,11 @@ class World:
                 with self.database.read() as session:
                     if not rollouts.unfinished(session):
                         return
+                await asyncio.sleep(0.02)
+
+    async def until(self, condition: Callable[[], bool], timeout: float = 10) -> None:
+        async with asyncio.timeout(timeout):
+            while not condition():  # noqa: ASYNC110 -- the world does not announce everything
                 await asyncio.sleep(0.02)
 
     def release(self, release_id: int) -> Release:

@@ -7,7 +7,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
@@ -39,6 +38,7 @@ from riad.protocols.gitlab.shapes.moments import moment
 log = logs.named("releasing")
 
 PREFIX = "/api/riad/v1"
+TEXT = "text/plain; charset=utf-8"
 LARGEST_REQUEST = 1024 * 1024
 
 
@@ -69,7 +69,13 @@ def router(services: Services) -> APIRouter:
 
     @routes.post("/jobs/deploy", response_model=None)
     async def deploy_job(asked: Request) -> Response:
-        return StreamingResponse(_deployment(services, authenticate, asked), media_type="text/plain; charset=utf-8")
+        try:
+            wanted = request.parse((await _text(asked)).decode(errors="replace"))
+            rollout = await run_in_threadpool(_queue, services, authenticate, asked, wanted)
+        except Fault as fault:
+            return Response(_refused(fault), media_type=TEXT)
+        services.rollouts.wake()
+        return StreamingResponse(_told(services, rollout, wanted.after), media_type=TEXT)
 
     @routes.get("/projects/{project:path}/releases", response_model=None)
     async def list_releases(asked: Request, project: str, environment: str | None = None) -> Response:
@@ -83,24 +89,25 @@ def router(services: Services) -> APIRouter:
     return routes
 
 
-async def _deployment(services: Services, authenticate: Authenticate, asked: Request) -> AsyncIterator[str]:
+async def _told(services: Services, rollout: Rollout, after: int) -> AsyncIterator[str]:
+    """The answer to `jobs/deploy`; cut off without a result where this server cannot tell: the command asks again."""
     try:
-        wanted = request.parse((await _text(asked)).decode(errors="replace"))
-        rollout = await run_in_threadpool(_queue, services, authenticate, asked, wanted)
-        services.rollouts.wake()
-        async for line in services.rollouts.follow(rollout.id, wanted.after):
+        async for line in services.rollouts.follow(rollout.id, after):
             yield request.shown(line) + "\n"
-        with services.database.read() as session:
-            state = releases.get(session, rollout.release_id).state
-        yield (request.FAILED if state is ReleaseState.FAILED else request.SUCCESS) + "\n"
+        state = await run_in_threadpool(_state, services, rollout)
     except Fault as fault:
-        for line in fault.message.splitlines():
-            yield request.shown(line) + "\n"
-        yield request.FAILED + "\n"
-    except (asyncio.CancelledError, GeneratorExit):
-        raise
-    except Exception:  # a request ends here; the command asks again
-        log.exception("a deployment could not be followed")
+        log.warning("a roll-out could not be followed: %s", fault, extra=logs.fields(rollout=rollout.id))
+        return
+    yield (request.FAILED if state is ReleaseState.FAILED else request.SUCCESS) + "\n"
+
+
+def _state(services: Services, rollout: Rollout) -> ReleaseState:
+    with services.database.read() as session:
+        return releases.get(session, rollout.release_id).state
+
+
+def _refused(fault: Fault) -> str:
+    return "".join(request.shown(line) + "\n" for line in fault.message.splitlines()) + request.FAILED + "\n"
 
 
 async def _text(asked: Request) -> bytes:
