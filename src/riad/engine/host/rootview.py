@@ -37,13 +37,17 @@ class Bound:
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """`layers` bottom first; without `upper` and `work` nothing can be written. `folder`: any folder to mount on."""
+    """`layers` bottom first; without `upper` and `work` nothing can be written. `folder`: any folder to mount on.
+
+    `read_only`: only what is `bound` can be written.
+    """
 
     layers: Sequence[Path]
     upper: Path | None
     work: Path | None
     bound: Sequence[Bound]
     folder: Path
+    read_only: bool = False
 
 
 class View:
@@ -104,6 +108,8 @@ def _assemble(layout: Layout) -> View:
         opened.callback(os.close, root)
         for bound in layout.bound:
             _bind(root, bound, make=layout.upper is not None)
+        if layout.read_only and layout.upper is not None:
+            mounts.mount("none", layout.folder, flags=mounts.BIND | mounts.REMOUNT | mounts.RDONLY)
         namespace = os.open("/proc/thread-self/ns/mnt", os.O_RDONLY | os.O_CLOEXEC)
         opened.callback(os.close, namespace)
         _leave_host(root)

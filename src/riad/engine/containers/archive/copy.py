@@ -22,7 +22,7 @@ from riad.engine.containers.engine import Engine
 from riad.engine.containers.model import Container, Phase
 from riad.engine.host.beneath import open_beneath
 from riad.engine.host.rootview import Bound, Layout, View, of_layers, of_process
-from riad.kernel.faults import conflict, denied, invalid, not_found
+from riad.kernel.faults import conflict, invalid, not_found
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,8 +99,6 @@ class Copier:
         container = self.engine.registry.fresh(container)
         if container.phase is Phase.REMOVING:
             raise conflict("container is marked for removal and cannot be copied from or to")
-        if writable and container.settings.host.read_only and not container.mounts:
-            raise denied("container rootfs is marked read-only")
         return await asyncio.to_thread(of_layers, self._layout(container, writable=writable))
 
     def _layout(self, container: Container, *, writable: bool) -> Layout:
@@ -117,6 +115,7 @@ class Copier:
             work=folder / "work" if writable else None,
             bound=_bound(container, folder),
             folder=folder / "root",
+            read_only=container.settings.host.read_only,
         )
 
     async def _fill_volumes(self, container: Container, view: View) -> None:
