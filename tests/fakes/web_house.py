@@ -114,15 +114,18 @@ LOG = (
     "\x1b[1m============================= test session starts ==============================\x1b[0m\n"
     "platform linux -- Python 3.11.2, pytest-8.3.4\ncollected 4 items\n\n"
     "test_app.py \x1b[32m.\x1b[0m\x1b[32m.\x1b[0m\x1b[31mF\x1b[0m\x1b[33ms\x1b[0m                           [100%]\n\n"
-    "\x1b[38;5;208mDeprecationWarning\x1b[0m: <b>not bold</b> & \x1b[48;2;40;60;90m\x1b[38;2;180;220;255mtruecolour\x1b[0m\n"
+    "\x1b[38;5;208mDeprecationWarning\x1b[0m: <b>not bold</b> & "
+    "\x1b[48;2;40;60;90m\x1b[38;2;180;220;255mtruecolour\x1b[0m\n"
     "Downloading  10%\rDownloading  60%\rDownloading 100%\n"
     "\x1b[31;1m============== 1 failed, 2 passed, 1 skipped in 0.42s ==============\x1b[0m\n"
     "section_end:1773066011:step_script\r\x1b[0K\n"
     "\x1b[31;1mERROR: Job failed: exit code 1\x1b[0;m\n"
 )
 FAILURE = (
-    "AssertionError: assert b'Hello, Docker?' == b'Hello, Docker!'\n\n    def test_hello():\n        client = app.test_client()\n"
-    ">       assert client.get('/').data == b'Hello, Docker!'\nE       AssertionError: <Response> is not what it was\n\n"
+    "AssertionError: assert b'Hello, Docker?' == b'Hello, Docker!'\n\n"
+    "    def test_hello():\n        client = app.test_client()\n"
+    ">       assert client.get('/').data == b'Hello, Docker!'\n"
+    "E       AssertionError: <Response> is not what it was\n\n"
     "test_app.py:9: AssertionError"
 )
 

@@ -253,8 +253,8 @@ def nearest(red: int, green: int, blue: int) -> int:
 
 
 _BASE = (
-    *("16181d", "c0392b", "2e8b57", "b8860b", "2f6fb5", "8e44ad", "1f8a8a", "c8c8c4"),
-    *("6d7178", "e8604f", "4cc38a", "e0b040", "5aa2ee", "c07ae0", "45c4c4", "ffffff"),
+    *("16181d", "e2574a", "42b078", "d1a134", "5b9ee6", "b57ad6", "3fb5b5", "c8c8c4"),
+    *("7d828a", "ff7a6b", "63d69b", "efc75e", "85bcff", "d3a0f0", "6bd8d8", "ffffff"),
 )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from fastapi import Response
 
 from riad.forge.repository import Repository
@@ -72,9 +74,15 @@ def show(visit: Visit) -> Response:
         person=at.people([pipeline.user_id]).get(pipeline.user_id or 0),
         active=pipeline.status not in COMPLETED,
         report=report,
+        findings=findings_of(pipeline.yaml_errors or ""),
         by_name={job.name: job for job in pipeline.jobs},
         current=_is_current(repository, pipeline),
     )
+
+
+def findings_of(errors: str) -> list[str]:
+    """The validator's findings, one by one: each begins with its line."""
+    return [finding for finding in re.split(r"; (?=line \d+: )|\n", errors) if finding]
 
 
 def _is_current(repository: Repository, pipeline: PipelineView) -> bool:

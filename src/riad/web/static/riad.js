@@ -109,8 +109,9 @@ function drawEdges(graph) {
       if (b.left < a.right) continue;
       const [x1, y1] = place(a.right, a.top + a.height / 2), [x2, y2] = place(b.left, b.top + b.height / 2);
       const bend = Math.max(14, (x2 - x1) / 2);
+      const dip = x2 - x1 > 1.1 * a.width ? 44 : 0; // an edge past a column runs below its first job
       const path = document.createElementNS(svg.namespaceURI, "path");
-      path.setAttribute("d", `M${x1} ${y1}C${x1 + bend} ${y1} ${x2 - bend} ${y2} ${x2} ${y2}`);
+      path.setAttribute("d", `M${x1} ${y1}C${x1 + bend} ${y1 + dip} ${x2 - bend} ${y2 + dip} ${x2} ${y2}`);
       svg.append(path);
     }
   }
@@ -145,3 +146,4 @@ document.addEventListener("htmx:afterSwap", drawAll);
 addEventListener("resize", drawAll);
 document.querySelectorAll("[data-log]").forEach((root) => new Log(root));
 drawAll();
+document.querySelector(".tabs [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
