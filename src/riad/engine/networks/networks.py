@@ -11,10 +11,10 @@ from __future__ import annotations
 import asyncio
 import os
 import secrets
-from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
-from ipaddress import IPv4Address, IPv4Interface
+from ipaddress import IPv4Interface
 from pathlib import Path
 
 from riad.engine.host.nftables import Nftables
@@ -22,9 +22,9 @@ from riad.engine.networks import addresses, files, links
 from riad.engine.networks.create import HostFacts, NetworkWish, plan_network
 from riad.engine.networks.directory import Directory
 from riad.engine.networks.dns.service import NameService
-from riad.engine.networks.endpoints import check_wish, free_guest_link, plan_endpoint, port_rules, way_out
+from riad.engine.networks.endpoints import check_wish
 from riad.engine.networks.firewall import Firewall, forward_policy_drops
-from riad.engine.networks.links import Plug, Wiring
+from riad.engine.networks.links import Wiring
 from riad.engine.networks.model import (
     DEFAULT_NETWORK,
     PREDEFINED,
@@ -37,19 +37,15 @@ from riad.engine.networks.model import (
 )
 from riad.engine.networks.ports import HostPorts
 from riad.engine.networks.ruleset import BridgeRules, Rule
+from riad.engine.networks.sandboxes import Announce, Sandboxes
 from riad.engine.networks.store import NetworkStore, SandboxRow
+from riad.engine.networks.sweeper import Sweeper
 from riad.engine.state import State
 from riad.kernel import logs
 from riad.kernel.clock import Clock
-from riad.kernel.faults import Fault, Kind, conflict, denied, invalid, not_found
+from riad.kernel.faults import conflict, denied
 
 _log = logs.named("engine.networks")
-
-SWEEP_AFTER = 1.0
-"""Seconds until links of released containers are looked for that the kernel has not removed by itself."""
-
-Announce = Callable[[str, Network, str | None], None]
-"""Told of each happening (create, destroy, connect, disconnect), its network and the container's id if there is one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,9 +78,8 @@ class Networks:
         self._directory = Directory(NetworkStore(state))
         self._ports = HostPorts()
         self._names = NameService(self._directory)
-        self._last_given: dict[str, IPv4Address] = {}
-        self._to_sweep: list[int] = []
-        self._sweeper: asyncio.Task[None] | None = None
+        self._sweeper = Sweeper(self._wiring)
+        self._sandboxes = Sandboxes(self._directory, self._firewall, self._wiring, self._ports, self._sweeper, announce)
         self._subnets = asyncio.Lock()
         self._warnings: tuple[str, ...] = ()
 
@@ -115,7 +110,7 @@ class Networks:
     async def close(self) -> None:
         """Stops what runs in this process. Live containers keep their network; without any, nothing of ours stays."""
         await self._names.close()
-        await self._flush_sweep()
+        await self._sweeper.flush()
         self._ports.close()
         if not self._directory.sandboxes():
             await self._remove_from_kernel()
@@ -125,7 +120,7 @@ class Networks:
         """Releases every container and removes table, bridges, pairs and namespaces of this engine from the kernel."""
         for row in self._directory.sandboxes():
             await self.release(row.container_id)
-        await self._flush_sweep()
+        await self._sweeper.flush()
         await self._remove_from_kernel()
 
     @property
@@ -193,82 +188,29 @@ class Networks:
 
     def inspect(self, container_id: str) -> Sandbox | None:
         """What a prepared container has; None where it has no network now."""
-        row = self._directory.sandbox(container_id)
-        if row is None:
-            return None
-        endpoints = {self._network_of(e).name: e for e in self._directory.endpoints_of(container_id)}
-        netns = None if row.on_host else self._wiring.netns(container_id)
-        return Sandbox(container_id, netns, endpoints, self._directory.ports_of(container_id))
+        return self._sandboxes.inspect(container_id)
 
     async def prepare(self, request: Attachment) -> Sandbox:
-        """Makes everything `request` asks for; what an earlier life of the container left is released first."""
-        if self._directory.sandbox(request.container_id) is not None:
-            await self.release(request.container_id)
-        try:
-            self._lease(request)
-            await self._plug(request.container_id)
-            await self._firewall.add(self._port_rules(request.container_id))
-        except BaseException:
-            await self.release(request.container_id, quietly=True)
-            raise
-        sandbox = self.inspect(request.container_id)
-        if sandbox is None:
-            raise conflict(f"container {request.container_id[:12]} was released while it was prepared")
-        for endpoint in sandbox.endpoints.values():
-            self._announce("connect", self._network_of(endpoint), request.container_id)
-        return sandbox
+        """Makes everything `request` asks for; what an earlier life of the container left is released first.
+
+        Raises NOT_FOUND, INVALID, DENIED, EXHAUSTED for a wish, INTERNAL (as Docker) for a taken port.
+        """
+        return await self._sandboxes.prepare(request)
 
     async def release(self, container_id: str, *, quietly: bool = False) -> None:
-        """Takes back everything of a container that has ended. Unknown containers and repetition are no errors."""
-        if self._directory.sandbox(container_id) is None:
-            return
-        endpoints = self._directory.endpoints_of(container_id)
-        await self._firewall.remove(self._port_rules(container_id))
-        await asyncio.to_thread(self._wiring.drop, container_id)
-        self._ports.give_back(self._directory.ports_of(container_id))
-        self._directory.delete_sandbox(container_id)
-        self._sweep_later(endpoint.number for endpoint in endpoints)
-        if not quietly:
-            for endpoint in endpoints:
-                self._announce("disconnect", self._network_of(endpoint), container_id)
+        """Takes back everything of a container that has ended. Unknown containers and repetition are no errors.
+
+        `quietly` announces nothing: for what users do not know as a container.
+        """
+        await self._sandboxes.release(container_id, quietly=quietly)
 
     async def connect(self, container_id: str, reference: str, wish: EndpointWish) -> Endpoint:
         """Adds a running container to a network; raises DENIED where it is there already."""
-        network = self.get(reference)
-        row = self._running(container_id)
-        if network.driver is not Driver.BRIDGE or row.on_host:
-            name = network.name if network.driver is not Driver.BRIDGE else "host"
-            raise denied(f"container cannot be connected to {name} network or from it to another")
-        if any(e.network_id == network.id for e in self._directory.endpoints_of(container_id)):
-            raise denied(f"endpoint with name {row.name} already exists in network {network.name}")
-        before = self._port_rules(container_id)
-        endpoint = self._add_endpoint(network, wish, container_id)
-        try:
-            plug, gateway = self._plug_for(endpoint), self._gateway(container_id)
-            await asyncio.to_thread(self._wiring.plug_running, container_id, plug, gateway=gateway)
-            await self._repoint(before, self._port_rules(container_id))
-        except BaseException:
-            self._directory.delete_endpoint(endpoint.id)
-            self._sweep_later([endpoint.number])
-            raise
-        self._announce("connect", network, container_id)
-        return endpoint
+        return await self._sandboxes.connect(container_id, self.get(reference), wish)
 
     async def disconnect(self, container_id: str, reference: str) -> None:
         """Takes a running container off a network; raises NOT_FOUND where it is not on it."""
-        network = self.get(reference)
-        row = self._running(container_id)
-        found = [e for e in self._directory.endpoints_of(container_id) if e.network_id == network.id]
-        if network.driver is Driver.HOST or row.on_host:
-            raise denied("container cannot be disconnected from host network or connected to host network")
-        if not found:
-            raise not_found(f"container {container_id} is not connected to the network {network.name}")
-        before = self._port_rules(container_id)
-        self._directory.delete_endpoint(found[0].id)
-        gateway = self._gateway(container_id)
-        await self._repoint(before, self._port_rules(container_id))
-        await asyncio.to_thread(self._wiring.unplug_running, container_id, found[0], gateway=gateway)
-        self._announce("disconnect", network, container_id)
+        await self._sandboxes.disconnect(container_id, self.get(reference))
 
     def rename(self, container_id: str, name: str) -> None:
         """From now on the container is found by `name`."""
@@ -278,12 +220,12 @@ class Networks:
 
     def resolv_conf(self, container_id: str) -> str:
         """The text of the container's /etc/resolv.conf as of now; changes with `connect` and `disconnect`."""
-        row = self._running(container_id)
-        return self._names.resolv_conf(row, self._own_networks(container_id))
+        row = self._sandboxes.running(container_id)
+        return self._names.resolv_conf(row, self._sandboxes.own_networks(container_id))
 
     def hosts(self, container_id: str) -> str:
         """The text of the container's /etc/hosts."""
-        row = self._running(container_id)
+        row = self._sandboxes.running(container_id)
         endpoints = self._directory.endpoints_of(container_id)
         return files.hosts(
             hostname=row.hostname,
@@ -295,14 +237,7 @@ class Networks:
 
     def host_gateway(self, container_id: str) -> str | None:
         """The address under which the container reaches its host: what `host-gateway` stands for."""
-        row = self._directory.sandbox(container_id)
-        if row is not None and row.on_host:
-            return "127.0.0.1"
-        gateway = self._gateway(container_id)
-        pool = self.get(DEFAULT_NETWORK).pool
-        if gateway is not None:
-            return str(gateway[1])
-        return str(pool.gateway) if pool is not None else None
+        return self._sandboxes.host_gateway(container_id)
 
     # inside
 
@@ -311,18 +246,6 @@ class Networks:
 
     def _bridges(self) -> list[Network]:
         return [network for network in self._directory.networks() if network.driver is Driver.BRIDGE]
-
-    def _network_of(self, endpoint: Endpoint) -> Network:
-        return self._directory.network(endpoint.network_id)
-
-    def _own_networks(self, container_id: str) -> list[tuple[Network, Endpoint]]:
-        return [(self._network_of(e), e) for e in self._directory.endpoints_of(container_id)]
-
-    def _running(self, container_id: str) -> SandboxRow:
-        row = self._directory.sandbox(container_id)
-        if row is None:
-            raise conflict(f"container {container_id[:12]} has no network now: it is not running")
-        return row
 
     @asynccontextmanager
     async def _choosing_subnet(self) -> AsyncIterator[None]:
@@ -373,86 +296,10 @@ class Networks:
             mtu=links.uplink_mtu(),
         )
 
-    def _lease(self, request: Attachment) -> None:
-        """Writes down everything the container will get, before anything is made."""
-        networks = {reference: self.get(reference) for reference in request.networks}
-        on_host = any(network.driver is Driver.HOST for network in networks.values())
-        if on_host and len(networks) > 1:
-            raise invalid("container cannot be connected to host network and to others at once")
-        self._directory.add_sandbox(
-            SandboxRow(request.container_id, request.name, request.hostname, request.domain, on_host, request.names)
-        )
-        for reference, wish in request.networks.items():
-            if networks[reference].driver is Driver.BRIDGE:
-                self._add_endpoint(networks[reference], wish, request.container_id)
-        self._publish(request)
-
-    def _publish(self, request: Attachment) -> None:
-        target = way_out(self._own_networks(request.container_id))
-        if target is None or not request.ports:
-            return  # as Docker: nothing to publish on the host's network, on none and on internal ones
-        network = self._network_of(target)
-        try:
-            given = self._ports.take(request.ports, default_host_ip=network.host_binding)
-        except Fault as fault:
-            endpoint = f"{request.name} ({target.id})"
-            raise Fault(
-                fault.kind, f"driver failed programming external connectivity on endpoint {endpoint}: {fault.message}"
-            ) from None
-        try:
-            self._directory.add_ports(request.container_id, given)
-        except BaseException:
-            self._ports.give_back(given)
-            raise
-
-    def _add_endpoint(self, network: Network, wish: EndpointWish, container_id: str) -> Endpoint:
-        planned = plan_endpoint(
-            network,
-            wish,
-            endpoint_id=secrets.token_hex(32),
-            container_id=container_id,
-            guest_link=free_guest_link({e.guest_link for e in self._directory.endpoints_of(container_id)}),
-            used=self._directory.used_addresses(network.id),
-            after=self._last_given.get(network.id),
-        )
-        if not wish.ipv4:
-            self._last_given[network.id] = planned.address
-        return self._directory.add_endpoint(planned)
-
-    async def _plug(self, container_id: str) -> None:
-        row = self._running(container_id)
-        if row.on_host:
-            return
-        plugs = [self._plug_for(endpoint) for endpoint in self._directory.endpoints_of(container_id)]
-        gateway = self._gateway(container_id)
-        await asyncio.to_thread(self._wiring.plug, container_id, plugs, gateway=gateway)
-
-    def _plug_for(self, endpoint: Endpoint) -> Plug:
-        network = self._network_of(endpoint)
-        if network.pool is None:
-            raise Fault(Kind.INTERNAL, f"network {network.name} has no addresses")
-        return Plug(endpoint, network.pool, network.bridge, network.mtu, isolated=not network.between_containers)
-
-    def _gateway(self, container_id: str) -> tuple[str, IPv4Address] | None:
-        out = way_out(self._own_networks(container_id))
-        if out is None:
-            return None
-        pool = self._network_of(out).pool
-        return (out.guest_link, pool.gateway) if pool is not None else None
-
-    def _port_rules(self, container_id: str) -> list[Rule]:
-        target = way_out(self._own_networks(container_id))
-        return list(port_rules(self._directory.ports_of(container_id), target))
-
-    async def _repoint(self, before: list[Rule], after: list[Rule]) -> None:
-        if before != after:
-            await self._firewall.remove(before)
-            await self._firewall.add(after)
-
     def _all_rules(self) -> list[Rule]:
         rules = [rule for network in self._bridges() for rule in _bridge_rules(network)]
         for row in self._directory.sandboxes():
-            rules += self._port_rules(row.container_id)
+            rules += self._sandboxes.port_rules(row.container_id)
         return rules
 
     def _retake_ports(self) -> None:
@@ -473,7 +320,6 @@ class Networks:
         await self._firewall.remove(_bridge_rules(network))
         await asyncio.to_thread(self._wiring.remove_bridge, network.bridge)
         self._directory.delete_network(network.id)
-        self._last_given.pop(network.id, None)
 
     async def _remove_from_kernel(self) -> None:
         await self._firewall.drop()
@@ -488,26 +334,6 @@ class Networks:
         )
         if removed:
             _log.info("left-overs removed", extra=logs.fields(links=" ".join(removed)))
-
-    def _sweep_later(self, numbers: Iterable[int]) -> None:
-        self._to_sweep.extend(numbers)
-        if self._to_sweep and (self._sweeper is None or self._sweeper.done()):
-            self._sweeper = asyncio.create_task(self._sweep_soon())
-
-    async def _sweep_soon(self) -> None:
-        await asyncio.sleep(SWEEP_AFTER)
-        await self._sweep_now()
-
-    async def _sweep_now(self) -> None:
-        numbers, self._to_sweep = self._to_sweep, []
-        await asyncio.to_thread(self._wiring.sweep_links, numbers)
-
-    async def _flush_sweep(self) -> None:
-        if self._sweeper is not None:
-            self._sweeper.cancel()
-            await asyncio.gather(self._sweeper, return_exceptions=True)
-            self._sweeper = None
-        await self._sweep_now()
 
 
 def _bridge_rules(network: Network) -> list[Rule]:
