@@ -108,6 +108,7 @@ async def build_engine(
         await networks.teardown()
         await networks.close()
         state.close()
+        cgroups.remove(f"/riad-build-{instance}")
         shutil.rmtree(run, ignore_errors=True)
 
 

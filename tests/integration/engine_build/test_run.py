@@ -107,6 +107,8 @@ async def test_cache_mounts_stay_between_builds_and_out_of_the_image(bench: Work
     await bench.build(text.format(1))
     told = await bench.build(text.format(2))
     assert told.output == "1\n2\n"
+    await bench.engine.builder.clear_cache_mounts()
+    assert (await bench.build(text.format(3))).output == "3\n"
     async with bench.root(told) as root:
         assert not (root / "c").exists()
 

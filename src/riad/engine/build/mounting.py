@@ -13,6 +13,7 @@ import hashlib
 import os
 import posixpath
 import re
+import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -47,12 +48,19 @@ class CacheFolders:
         name = hashlib.sha256(options.get("id", target).encode()).hexdigest()[:32]
         sharing = options.get("sharing", "shared")
         if sharing == "shared":
-            yield self._made(self.root / name, mount)
+            with self._turns.seen(name):
+                yield self._made(self.root / name, mount)
         elif sharing == "private" and self._turns.taken(name):
             yield self._made(spare, mount)
         else:
             async with self._turns.of(name):
                 yield self._made(self.root / name, mount)
+
+    def clear(self) -> None:
+        """Removes those that no command is in. Blocking."""
+        for folder in self.root.iterdir() if self.root.exists() else ():
+            if not self._turns.taken(folder.name):
+                shutil.rmtree(folder, ignore_errors=True)
 
     def _made(self, folder: Path, mount: Mount) -> Path:
         if not folder.exists():

@@ -13,6 +13,7 @@ from riad.oci.reference import Reference
 class BuildOptions:
     """`build_args`: None stands for a name given without a value. `network`: default, host, none or a network's name.
 
+    `warnings` are told before the first step: what was asked for and has no effect here.
     `credentials` are those of the client, by registry host, in the form of X-Registry-Config.
     """
 
@@ -29,4 +30,5 @@ class BuildOptions:
     resources: Resources = field(default_factory=Resources)
     limits: tuple[Limit, ...] = ()
     shm_size: int = DEFAULT_SHM_SIZE
+    warnings: tuple[str, ...] = ()
     credentials: Mapping[str, Mapping[str, str]] = field(default_factory=dict)

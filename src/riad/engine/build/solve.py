@@ -88,6 +88,10 @@ class Builder:
         async with place_for(self._work, secrets.token_hex(8)) as folder:
             yield folder
 
+    async def clear_cache_mounts(self) -> None:
+        """Removes the folders of `RUN --mount=type=cache` that no command is in."""
+        await asyncio.to_thread(self._shared.caches.clear)
+
     async def build(self, context: TarTree, options: BuildOptions, *, folder: Path, progress: Progress) -> Image:
         """Builds what `options` ask for; `folder` comes from `workplace`. Raises faults that name file and line."""
         image = await _Solve(self._parts, self._shared, context, options, folder, progress).image()
@@ -125,6 +129,8 @@ class _Solve:
         self._total = planned.steps + bool(self._options.labels)
         origins = self._origins(await asyncio.to_thread(_visible, self._context, self._options.dockerfile))
         try:
+            for warning in self._options.warnings:
+                await self._progress(Warned(warning))
             for arg in dockerfile.global_args:
                 await self._start(arg.text)
             steps = self._steps(planned, origins)

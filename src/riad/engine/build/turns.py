@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 
 
 class Turns:
@@ -21,9 +21,22 @@ class Turns:
             async with lock:
                 yield
         finally:
-            self._present[key] -= 1
-            if not self._present[key]:
-                del self._present[key], self._locks[key]
+            self._leave(key)
+
+    @contextmanager
+    def seen(self, key: str) -> Iterator[None]:
+        """Counts as being there without waiting for a turn."""
+        self._present[key] += 1
+        try:
+            yield
+        finally:
+            self._leave(key)
+
+    def _leave(self, key: str) -> None:
+        self._present[key] -= 1
+        if not self._present[key]:
+            del self._present[key]
+            self._locks.pop(key, None)
 
     def taken(self, key: str) -> bool:
         return self._present[key] > 0

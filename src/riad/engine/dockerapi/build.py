@@ -6,7 +6,6 @@ a failure is the last line, `{"errorDetail": {...}, "error": …}`. The client's
 
 from __future__ import annotations
 
-import asyncio
 import codecs
 import contextlib
 import json
@@ -66,8 +65,6 @@ def routes(*, builder: Builder, cache: Cache, clock: Clock) -> list[web.RouteDef
                     image = await builder.build(context, options, folder=folder, progress=narrator.tell)
                     if quiet:
                         await lines.send({"stream": f"{image.id}\n"})
-                except asyncio.CancelledError:
-                    raise
                 except ConnectionError:
                     pass  # the client has gone, and the build with it
                 except Exception as error:
@@ -81,6 +78,8 @@ def routes(*, builder: Builder, cache: Cache, clock: Clock) -> list[web.RouteDef
                 raise unsupported(f"build/prune: {name} is not supported; use all and the filter until")
         filters = parse_filters(query.get("filters"), known=("until",))
         since = _until(filters.get("until"), clock)
+        if since is None:
+            await builder.clear_cache_mounts()
         deleted, freed = await cache.prune(unused_since=since)
         return json_response({"CachesDeleted": deleted, "SpaceReclaimed": freed})
 
@@ -164,6 +163,7 @@ def build_options(request: web.Request) -> BuildOptions:
         resources=_resources(query),
         limits=_limits(query),
         shm_size=whole(query, "shmsize") or DEFAULT_SHM_SIZE,
+        warnings=_warnings(query),
         credentials=decoded_header(request, "X-Registry-Config"),
     )
 
@@ -184,12 +184,17 @@ def _refuse(query: Mapping[str, str]) -> None:
         if value not in ("", "0", "false", "null", "[]"):
             raise unsupported(f"build: {name}: {why}")
     if query.get("version", "1") not in ("", "1"):
-        raise unsupported("build: BuildKit's protocol is not supported; set DOCKER_BUILDKIT=0")
+        raise unsupported("build: version=2 (BuildKit's protocol) is not supported; set DOCKER_BUILDKIT=0")
     if query.get("isolation", "default") not in ("", "default"):
         raise unsupported("build: isolation is for Windows containers")
-    # cachefrom: what earlier builds made here is found by content, whatever image is named; nothing is fetched for it.
-    if _list(query, "cachefrom") and flag(query, "nocache"):
-        raise invalid("build: cachefrom and nocache contradict each other")
+    # rm and forcerm need no answer: the container of a step never outlives it, whatever they say.
+
+
+def _warnings(query: Mapping[str, str]) -> tuple[str, ...]:
+    """A cache image is a hint that pipelines give everywhere: it fails no build, but is not passed over."""
+    if not _list(query, "cachefrom"):
+        return ()
+    return ("cachefrom has no effect: steps built on this engine are found by content; those of other places are not",)
 
 
 def _tag(text: str) -> Any:
