@@ -1,6 +1,6 @@
 """Compressed streams: told apart by their first bytes, read in bounded pieces, and gzip written on all cores.
 
-What Riad compresses is cut into blocks of four mebibytes, each a gzip member of its own (RFC 1952 allows a sequence of
+What Riad compresses is cut into blocks of a mebibyte, each a gzip member of its own (RFC 1952 allows a sequence of
 members; every registry client reads them). So blocks can be compressed side by side, and the result depends only on the
 content: the same layer always gives the same compressed digest.
 """
@@ -22,7 +22,7 @@ from riad.kernel.faults import invalid
 from riad.oci import media
 
 CHUNK = 262144
-_BLOCK = 4 * 1024 * 1024
+_BLOCK = 1024 * 1024
 _LEVEL = 4
 _GZIP_FORMAT = 31  # zlib's window bits for a gzip wrapper
 

@@ -15,9 +15,9 @@ import hashlib
 import shutil
 import tempfile
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, ParamSpec, TypeVar
 
 from riad.engine.images.blobs import LayerBlobs
 from riad.engine.images.compression import decompress
@@ -27,6 +27,9 @@ from riad.engine.images.pack import pack, size_of
 from riad.engine.images.store import BlobRow, ImageStore, LayerRow
 from riad.kernel.faults import Fault, Kind, invalid, not_found
 from riad.oci.digest import Digest, from_hash
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 class Layers:
@@ -62,7 +65,7 @@ class Layers:
         """
         folder = self.scratch()
         try:
-            await asyncio.to_thread(_unpack, archive, folder)
+            await _to_its_end(_unpack, archive, folder)
             return await self.adopt(folder)
         finally:
             await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
@@ -78,7 +81,7 @@ class Layers:
             return here
         folder = self.scratch()
         try:
-            found = await asyncio.to_thread(_unpack_file, file, folder)
+            found = await _to_its_end(_unpack_file, file, folder)
             if found.diff_id != blob.diff_id:
                 raise invalid(f"the layer's content is {found.diff_id}, its image says {blob.diff_id}")
             with self._store.transaction():
@@ -95,7 +98,7 @@ class Layers:
         `upperdir` must be on the file system of the data root. `parent` is what it was mounted over; a layer's content
         does not depend on it.
         """
-        layer = self._keep(upperdir, await asyncio.to_thread(_measure, upperdir), ours=True)
+        layer = self._keep(upperdir, await _to_its_end(_measure, upperdir), ours=True)
         if upperdir.exists():
             await asyncio.to_thread(shutil.rmtree, upperdir, ignore_errors=True)
         return layer
@@ -198,6 +201,16 @@ class Layers:
         for entry in self._folder.iterdir():
             if entry.name not in known:
                 shutil.rmtree(entry, ignore_errors=True)
+
+
+async def _to_its_end(work: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> T:
+    """Runs `work` in a thread. A cancelled caller still waits for it: nobody cleans up under a thread that writes."""
+    job = asyncio.ensure_future(asyncio.to_thread(work, *arguments, **named))
+    try:
+        return await asyncio.shield(job)
+    except asyncio.CancelledError:
+        await asyncio.wait([job])
+        raise
 
 
 def _unpack(archive: BinaryIO, folder: Path) -> Measure:

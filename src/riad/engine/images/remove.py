@@ -30,19 +30,24 @@ Removal = Untagged | Deleted
 
 
 async def remove_image(images: Images, name: str, *, force: bool = False, prune_parents: bool = True) -> list[Removal]:
-    """Removes a name, or the whole image where it was the last or `name` is an id.
+    """Removes a name, and the image with it where it was the last; or by its id the image with all names.
 
     Raises NOT_FOUND, and CONFLICT with Docker's sentence where a container or another image needs it.
     """
     image = images.get(name)
     reference = _named(name, image)
-    if reference is not None and (_other_names(image, reference) or images.store.children(image.id)):
-        return _untag(images, image, reference)
-    if reference is None:
-        _refuse_children(images, image)
-        _refuse_several_names(image, force=force)
-    _refuse_users(images, image, force=force, by_id=reference is None)
-    done = _delete(images, image, prune_parents=prune_parents)
+    done: list[Removal] = []
+    if reference is not None:
+        last = not _other_names(image, reference)
+        users = images.users(image.id)
+        if last and users and not force:
+            raise _in_use_by_name(image, reference, users[0])
+        done += _untag(images, image, reference)
+        if not last or images.store.children(image.id) or any(user.running for user in users):
+            return done
+    else:
+        _refuse_removal(images, image, force=force)
+    done += _delete(images, images.by_id(image.id), prune_parents=prune_parents)
     await images.collect()
     return done
 
@@ -115,46 +120,30 @@ def _delete(images: Images, image: Image, *, prune_parents: bool) -> list[Remova
     return done
 
 
-def _refuse_children(images: Images, image: Image) -> None:
-    if images.store.children(image.id):
-        raise conflict(
-            f"conflict: unable to delete {image.id.short} (cannot be forced) - image has dependent child images"
-        )
-
-
-def _refuse_several_names(image: Image, *, force: bool) -> None:
-    repositories = {name.repository for name in (*image.tags, *image.digests)}
-    if not force and (len(image.tags) > 1 or len(repositories) > 1):
-        raise conflict(
-            f"conflict: unable to delete {image.id.short} (must be forced) - "
-            "image is referenced in multiple repositories"
-        )
-
-
-def _refuse_users(images: Images, image: Image, *, force: bool, by_id: bool) -> None:
+def _refuse_removal(images: Images, image: Image, *, force: bool) -> None:
+    """The conflicts of removing an image by its id."""
     users = images.users(image.id)
     running = next((user for user in users if user.running), None)
+    if images.store.children(image.id):
+        raise _conflict(image, "cannot be forced", "image has dependent child images")
     if running is not None:
-        raise conflict(
-            f"conflict: unable to {_verb(image, by_id=by_id)} (cannot be forced) - "
-            f"image is being used by running container {running.container_id[:12]}"
-        )
-    if users and not force:
-        raise _stopped(image, users[0], by_id=by_id)
+        reason = f"image is being used by running container {running.container_id[:12]}"
+        raise _conflict(image, "cannot be forced", reason)
+    if force:
+        return
+    if len(image.tags) > 1 or len({name.repository for name in (*image.tags, *image.digests)}) > 1:
+        raise _conflict(image, "must be forced", "image is referenced in multiple repositories")
+    if users:
+        reason = f"image is being used by stopped container {users[0].container_id[:12]}"
+        raise _conflict(image, "must be forced", reason)
 
 
-def _stopped(image: Image, user: ImageUser, *, by_id: bool) -> Fault:
-    if by_id:
-        return conflict(
-            f"conflict: unable to delete {image.id.short} (must be forced) - "
-            f"image is being used by stopped container {user.container_id[:12]}"
-        )
-    name = next(iter((*image.tags, *image.digests))).familiar
+def _conflict(image: Image, way_out: str, reason: str) -> Fault:
+    return conflict(f"conflict: unable to delete {image.id.short} ({way_out}) - {reason}")
+
+
+def _in_use_by_name(image: Image, reference: Reference, user: ImageUser) -> Fault:
     return conflict(
-        f'conflict: unable to remove repository reference "{name}" (must force) - '
+        f'conflict: unable to remove repository reference "{reference.familiar}" (must force) - '
         f"container {user.container_id[:12]} is using its referenced image {image.id.short}"
     )
-
-
-def _verb(image: Image, *, by_id: bool) -> str:
-    return f"delete {image.id.short}" if by_id or not image.tags else f"delete {image.tags[0].familiar}"
