@@ -118,10 +118,13 @@ class Room:
         object.__setattr__(self.service, "notify", self.runner.notify)
 
 
-def make_room(folder: Path, executor: Executor, *, image: str = "debian:bookworm") -> Room:
+def make_room(
+    folder: Path, executor: Executor, *, image: str = "debian:bookworm", database: Database | None = None
+) -> Room:
     """Everything in `folder`; call its `close`."""
-    database = Database(f"sqlite:///{folder / 'riad.db'}")
-    Base.metadata.create_all(database.engine)
+    if database is None:
+        database = Database(f"sqlite:///{folder / 'riad.db'}")
+        Base.metadata.create_all(database.engine)
     source, tokens = FakeSource(), FakeTokens()
     blobs, traces, clock = FolderBlobs(folder / "blobs"), Traces(folder / "traces"), SystemClock()
     server = Server("http://riad.test:8080", "riad.test:8080", "http://10.0.0.1:8080")
