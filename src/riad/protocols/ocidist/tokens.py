@@ -96,10 +96,10 @@ def verify(key: bytes, token: str, *, now: datetime) -> Claims:
     )
 
 
-def pull_credentials(key: bytes, repository: str, *, now: datetime) -> tuple[str, str]:
-    """A username and password that let an engine pull one repository for an hour: what a roll-out hands it."""
+def pull_credentials(key: bytes, *repositories: str, now: datetime) -> tuple[str, str]:
+    """A username and password that let an engine pull these repositories for an hour: what a roll-out hands it."""
     reader = Principal(user=None, kind=Kind.ANONYMOUS, scopes=frozenset({Scope.READ_REGISTRY.value}))
-    granted = {f"repository:{repository}": frozenset({"pull"})}
+    granted = {f"repository:{repository}": frozenset({"pull"}) for repository in repositories}
     return PULL_USERNAME, issue(key, reader, granted, now=now, lifetime=PULL_LIFETIME)
 
 
