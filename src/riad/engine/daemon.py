@@ -113,7 +113,7 @@ class Daemon:
         await self.networks.recover({container.id for container in found.live})
         await self.builder.recover()
         await recover.resume(self.engine, found, rebooted=not store_boot)
-        self.runner = web.AppRunner(self.app, handler_cancellation=True, access_log=None, shutdown_timeout=1)
+        self.runner = web.AppRunner(self.app, handler_cancellation=True, access_log=None, shutdown_timeout=0.3)
         await self.runner.setup()
         for host in self.config.hosts:
             await self._listen(socket_path(host))

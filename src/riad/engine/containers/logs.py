@@ -80,13 +80,12 @@ def parse(line: bytes) -> Entry | None:
     return Entry(parts[0], _STREAMS[parts[1]], partial, parts[3] if partial else parts[3] + b"\n")
 
 
-def tail_offset(path: Path, lines: int) -> int:
-    """Where the last `lines` complete lines of the file begin, in bytes; reads backwards."""
+def tail_offset(path: Path, lines: int, *, end: int) -> int:
+    """Where the last `lines` lines of the first `end` bytes begin; reads backwards. An unfinished last one counts."""
+    if lines <= 0:
+        return end
     with open(path, "rb") as file:
-        place = file.seek(0, os.SEEK_END)
-        if lines <= 0:
-            return place
-        seen, after = 0, b""
+        place, seen, after, last = end, 0, b"", True
         while place > 0:
             size = min(_BLOCK, place)
             place -= size
@@ -98,25 +97,29 @@ def tail_offset(path: Path, lines: int) -> int:
             for index in range(len(rows) - 1, 0 if place > 0 else -1, -1):
                 offset -= len(rows[index]) + (0 if index == len(rows) - 1 else 1)
                 entry = parse(rows[index])
-                if entry is not None and not entry.partial:
-                    seen += 1
+                if entry is not None:
+                    seen += last or not entry.partial
+                    last = False
                     if seen > lines:
                         return offset + len(rows[index]) + 1
-        return 0
+    return 0
 
 
 class _Lines:
     """Complete lines of a growing file. It may be replaced by a new one when it has grown too long (`max-size`)."""
 
-    def __init__(self, path: Path, offset: int) -> None:
+    def __init__(self, path: Path, offset: int, end: int | None) -> None:
+        """`end` is where to stop reading; None follows the file as it grows."""
         self._path = path
+        self._end = end
         self._file = open(path, "rb")  # noqa: SIM115 -- closed by close()
         self._file.seek(offset)
         self._rest = b""
 
     def take(self) -> list[bytes] | None:
         """What has come since the last call, up to a block; None for nothing."""
-        block = self._file.read(_BLOCK)
+        left = _BLOCK if self._end is None else max(0, min(_BLOCK, self._end - self._file.tell()))
+        block = self._file.read(left)
         if not block:
             return None
         *lines, self._rest = (self._rest + block).split(b"\n")
@@ -141,10 +144,11 @@ async def read(
             return
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch(mode=0o640)
-    start = 0 if selection.tail is None else await asyncio.to_thread(tail_offset, path, selection.tail)
+    size = path.stat().st_size
+    start = 0 if selection.tail is None else await asyncio.to_thread(tail_offset, path, selection.tail, end=size)
     replaced = True
     while replaced:
-        lines = _Lines(path, start)
+        lines = _Lines(path, start, None if ended is not None else size)
         start, replaced = 0, False
         try:
             with Growth(path) as growth:
@@ -156,7 +160,7 @@ async def read(
                             yield picked
                         if found and _past(selection, found[-1]):
                             return
-                    elif lines.was_replaced():
+                    elif ended is not None and lines.was_replaced():
                         replaced = True
                     elif last or ended is None:
                         return

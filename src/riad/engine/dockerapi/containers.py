@@ -34,7 +34,7 @@ def routes(*, engine: Engine, executions: Executions) -> list[web.RouteDef]:
     async def list_(request: web.Request) -> web.Response:
         filters = parse_filters(request.query.get("filters"), known=container_filters.LIST)
         wanted = container_filters.selection(engine, filters)
-        limit = whole(request.query, "limit", default=0) or 0
+        limit = max(0, whole(request.query, "limit", default=0) or 0)  # docker-py sends -1 for no limit
         everything = flag(request.query, "all") or limit > 0 or "status" in filters or "exited" in filters
         found = [c for c in engine.registry if (everything or c.phase in _SHOWN) and wanted(c)]
         found.sort(key=lambda container: container.created, reverse=True)
