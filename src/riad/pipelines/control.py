@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import delete
+from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from riad.kernel.clock import Clock
 from riad.kernel.faults import conflict
 from riad.pipelines.advance import advance, set_status
 from riad.pipelines.status import CANCELABLE, COMPLETED, RETRYABLE, Status
-from riad.pipelines.store import JobRow, TestCaseRow, artifacts_of, job, jobs_of, pipeline
+from riad.pipelines.store import JobRow, PipelineRow, TestCaseRow, artifacts_of, job, jobs_of, pipeline
 
 
 def cancel_pipeline(session: Session, pipeline_id: int, *, clock: Clock) -> None:
@@ -21,6 +21,24 @@ def cancel_pipeline(session: Session, pipeline_id: int, *, clock: Clock) -> None
         if Status(row.status) in CANCELABLE:
             _cancel(session, row, clock=clock)
     advance(session, pipeline_id, clock=clock)
+
+
+def cancel_redundant(session: Session, newer: PipelineRow, *, clock: Clock) -> None:
+    """A push makes older pipelines of its branch pointless: they are canceled, unless a job has started that does not
+    say `interruptible: true` (GitLab's conservative auto-cancel).
+    """
+    query = select(PipelineRow.id).where(
+        PipelineRow.project_id == newer.project_id,
+        PipelineRow.ref == newer.ref,
+        PipelineRow.is_tag.is_(False),
+        PipelineRow.source == "push",
+        PipelineRow.id < newer.id,
+        PipelineRow.finished_at.is_(None),
+    )
+    for pipeline_id in session.scalars(query).all():
+        started = [row for row in jobs_of(session, pipeline_id, retried=True) if row.started_at is not None]
+        if all(row.plan.get("interruptible") for row in started):
+            cancel_pipeline(session, pipeline_id, clock=clock)
 
 
 def cancel_job(session: Session, job_id: int, *, clock: Clock) -> JobRow:

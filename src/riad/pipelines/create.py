@@ -18,6 +18,7 @@ from riad.kernel.db import Database
 from riad.kernel.faults import Fault, Kind, invalid
 from riad.pipelines import codec, predefined, project_variables
 from riad.pipelines.advance import advance
+from riad.pipelines.control import cancel_redundant
 from riad.pipelines.language.compile import compile_config
 from riad.pipelines.language.context import Context
 from riad.pipelines.language.lint import lint
@@ -171,6 +172,8 @@ def _store(session: Session, trigger: Trigger, made: PipelinePlan | Fault | Stat
             session.flush()
             _add_jobs(session, row, made, clock=clock)
             advance(session, row.id, clock=clock)
+            if trigger.source == "push" and not trigger.is_tag:
+                cancel_redundant(session, row, clock=clock)
         case Fault():
             row.status, row.yaml_errors, row.finished_at = Status.FAILED, made.message, clock.now()
         case Status():

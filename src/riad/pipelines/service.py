@@ -11,6 +11,7 @@ from typing import BinaryIO
 
 from sqlalchemy import select
 
+from riad.dockerclient.errors import faults_ignored
 from riad.kernel.blobs import BlobStore
 from riad.kernel.clock import Clock
 from riad.kernel.db import Database
@@ -22,7 +23,7 @@ from riad.pipelines.language.lint import lint
 from riad.pipelines.language.plan import Nothing, PipelinePlan
 from riad.pipelines.ports import Projects, Server, Source, Users
 from riad.pipelines.status import Status
-from riad.pipelines.store import ArtifactRow, JobRow
+from riad.pipelines.store import ArtifactRow, JobRow, PipelineRow
 from riad.pipelines.traces import Slice, Traces
 
 BRANCHES, TAGS = "refs/heads/", "refs/tags/"
@@ -250,6 +251,15 @@ class PipelineService:
             self.blobs.delete(key)
         for job_id in jobs:
             self.traces.delete(job_id)
+
+    def forget_project(self, project_id: int) -> None:
+        """Ends the jobs of a deleted project and forgets its pipelines; one whose jobs still run stays, canceled."""
+        with self.database.read() as session:
+            found = session.scalars(select(PipelineRow.id).where(PipelineRow.project_id == project_id)).all()
+        for pipeline_id in found:
+            self.cancel_pipeline(pipeline_id)
+            with faults_ignored(Kind.CONFLICT):
+                self.delete_pipeline(pipeline_id)
 
     def cancel_job(self, job_id: int) -> None:
         with self.database.write() as session:

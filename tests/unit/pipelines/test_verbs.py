@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from fakes.executor import FakeBox, script
+from fakes.executor import FakeBox, script, until_stopped
 from pipeline_room import ADA, Room
 from riad.kernel.clock import FixedClock, SystemClock
 from riad.kernel.faults import Fault, Kind
@@ -49,6 +49,24 @@ def test_one_push_told_twice_makes_one_pipeline(room: Room):
     )
     assert first == again
     assert room.service.pipelines(1)[1] == 1
+
+
+async def test_a_newer_push_cancels_older_pipelines_unless_a_job_has_started_that_must_not_be_cut(room: Room):
+    yaml = "a: {stage: build, script: [x], interruptible: %s}\nb: {script: [y]}"
+    room.executor.program = until_stopped(b"working\n")
+    waiting = room.made(yaml % "false")
+    running = room.made(yaml % "true")
+    assert room.service.pipeline(waiting).status is Status.CANCELED
+    async with room.running():
+        await room.until(lambda: "working" in room.log("a"))
+        kept = room.made(yaml % "false")
+        assert (await room.finished(running)).status is Status.CANCELED
+        await room.until(lambda: "working" in room.log("a"))
+        newest = room.made(yaml % "true")
+        assert room.service.pipeline(kept).status is Status.RUNNING
+        room.service.cancel_pipeline(kept)
+        room.service.cancel_pipeline(newest)
+        await room.finished(newest)
 
 
 def test_a_deleted_branch_makes_no_pipeline(room: Room):

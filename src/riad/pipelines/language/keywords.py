@@ -34,7 +34,7 @@ JOB = _words(
 IMAGE = _words("name entrypoint pull_policy", "docker kubernetes")
 SERVICE = _words("name alias entrypoint command variables pull_policy", "docker kubernetes")
 VARIABLE = _words("value description options expand")
-ARTIFACTS = _words("paths exclude name untracked when expire_in reports expose_as", "access public")
+ARTIFACTS = _words("paths exclude name untracked when expire_in reports", "expose_as access public")
 REPORTS = _words(
     "junit dotenv",
     "accessibility annotations api_fuzzing browser_performance codequality cluster_image_scanning container_scanning "

@@ -88,7 +88,15 @@ class DockerExecutor:
 
     async def _image(self, image: Image, login: Login | None, say: Say) -> dict[str, Any]:
         """Its inspection; pulled only where it is not here, unless the policy says otherwise."""
-        policy = image.pull_policy[0] if image.pull_policy else "if-not-present"
+        policies = image.pull_policy or ("if-not-present",)
+        for policy in policies[:-1]:
+            try:
+                return await self._image_by(policy, image, login, say)
+            except ImageUnavailable as fault:
+                say(f"WARNING: {fault.message}; trying the next pull policy")
+        return await self._image_by(policies[-1], image, login, say)
+
+    async def _image_by(self, policy: str, image: Image, login: Login | None, say: Say) -> dict[str, Any]:
         found = None
         if policy != "always":
             with faults_ignored(Kind.NOT_FOUND):
