@@ -71,10 +71,12 @@ class House:
         )
 
 
-def build(folder: Path, *, at: datetime | None = None, url: str | None = None) -> House:
-    database = Database(url or f"sqlite:///{folder}/riad.db")
-    Base.metadata.create_all(database.engine)
-    clock = FixedClock(at or datetime(2026, 1, 5, 12, tzinfo=UTC))
+def build(folder: Path, database: Database | None = None) -> House:
+    """In `database`, an empty one with every table; by default on SQLite in `folder`."""
+    if database is None:
+        database = Database(f"sqlite:///{folder}/riad.db")
+        Base.metadata.create_all(database.engine)
+    clock = FixedClock(datetime(2026, 1, 5, 12, tzinfo=UTC))
     projects = FakeProjects()
     with database.write() as session:
         dana = users.create(session, username="dana", password=PASSWORD, clock=clock)

@@ -9,13 +9,14 @@ from fastapi import FastAPI
 from fakes import registry_house
 from fakes.asgi import TestClient
 from fakes.registry_house import PASSWORD, House
+from riad.kernel.db import Database
 from riad.protocols.ocidist.router import router
 from riad.protocols.ocidist.services import Services
 
 
 @pytest.fixture
-def house(tmp_path: Path) -> House:
-    return registry_house.build(tmp_path)
+def house(tmp_path: Path, database: Database) -> House:
+    return registry_house.build(tmp_path, database)
 
 
 def client_of(house: House) -> TestClient:
