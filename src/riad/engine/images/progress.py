@@ -48,7 +48,7 @@ def bar(current: int, total: int) -> str:
     if total <= 0:
         return f"{size_text(current):>8}"
     done = min(50, current * 50 // total)
-    arrow = "=" * done + (">" if done < 50 else "")
+    arrow = "=" * done + ">"
     return f"[{arrow:<51}] {size_text(current):>8}/{size_text(total)}"
 
 
