@@ -21,6 +21,9 @@ from riad.kernel.clock import Clock
 from riad.kernel.faults import Finding, conflict, denied, invalid, not_found
 from riad.kernel.outbox import emit
 
+DELETED = "forge.project_deleted"
+"""`{project_id, path, storage}`: everybody who keeps something of the project lets go of it."""
+
 
 def create(
     session: Session,
@@ -293,7 +296,7 @@ def delete(session: Session, actor: Principal, project: Project, *, clock: Clock
         session.execute(sql_delete(table).where(table.project_id == project.id))
     session.execute(sql_delete(ProjectRow).where(ProjectRow.id == project.id))
     payload = {"project_id": project.id, "path": project.path, "storage": project.storage}
-    emit(session, "forge.project_deleted", payload, clock=clock)
+    emit(session, DELETED, payload, clock=clock)
 
 
 def delete_all(session: Session, actor: Principal, group: Group, *, clock: Clock) -> None:

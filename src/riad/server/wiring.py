@@ -52,7 +52,8 @@ from riad.server.adapters import (
 )
 from riad.server.config import ServerConfig
 from riad.server.delivery import Delivery
-from riad.server.reactions import reactions
+from riad.server.reactions import Reactions
+from riad.server.upkeep import Upkeep
 from riad.web import router as pages
 from riad.web.services import Services as PageServices
 
@@ -169,7 +170,9 @@ def write_edge_files(kept: Kept) -> None:
     edge_files.write(kept.edge.folder, files)
 
 
-def faces(kept: Kept, pipelines: Pipelines, deploying: Deploying | None, delivery: Delivery) -> Iterator[APIRouter]:
+def faces(
+    kept: Kept, pipelines: Pipelines, deploying: Deploying | None, delivery: Delivery, uploads: UploadParts
+) -> Iterator[APIRouter]:
     """Every protocol, then the pages, which answer every address that nobody else has taken."""
     config, database, clock = kept.config, kept.database, kept.clock
     yield git.router(
@@ -187,7 +190,7 @@ def faces(kept: Kept, pipelines: Pipelines, deploying: Deploying | None, deliver
             database=database,
             clock=clock,
             blobs=kept.blobs,
-            parts=UploadParts(config.data_dir / "uploads"),
+            parts=uploads,
             projects=RegistryProjects(),
             signing_key=kept.signing_key,
             external_url=config.url,
@@ -272,9 +275,18 @@ def build(config: ServerConfig, database: Database) -> Parts:
     kept = keep(config, database)
     docker = DockerClient(config.docker_host) if config.docker_host else None
     pipelines = Pipelines.build(kept, docker)
-    delivery = Delivery(database, reactions(pipelines.service), clock=kept.clock)
     deploying = Deploying.build(kept, docker) if docker is not None else None
-    tasks: list[app.Task] = [delivery.run]
+    uploads = UploadParts(config.data_dir / "uploads")
+    reactions = Reactions(
+        database=database,
+        clock=kept.clock,
+        repositories=kept.repositories,
+        pipelines=pipelines.service,
+        look_after=deploying.reconciler.wake if deploying is not None else lambda: None,
+    )
+    delivery = Delivery(database, reactions.table(), clock=kept.clock)
+    upkeep = Upkeep(database, kept.clock, kept.repositories, kept.blobs, uploads)
+    tasks: list[app.Task] = [delivery.run, upkeep.run]
     checks = [app.database_check(database)]
     if docker is not None:
         checks.append(app.Check("engine", docker.ping))
@@ -284,7 +296,7 @@ def build(config: ServerConfig, database: Database) -> Parts:
         tasks += [deploying.rollouts.run, deploying.reconciler.run]
     return Parts(
         kept=kept,
-        routers=tuple(faces(kept, pipelines, deploying, delivery)),
+        routers=tuple(faces(kept, pipelines, deploying, delivery, uploads)),
         tasks=tuple(tasks),
         checks=tuple(checks),
         docker=docker,

@@ -1,0 +1,44 @@
+"""Housekeeping by the hour: tidies repositories, frees what the registry no longer needs."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+from riad.deploy import releases
+from riad.forge import housekeeping
+from riad.forge.repositories import Repositories
+from riad.kernel import logs
+from riad.kernel.blobs import BlobStore
+from riad.kernel.clock import Clock
+from riad.kernel.db import Database
+from riad.registry import garbage
+from riad.registry.uploads import Parts
+
+log = logs.named("upkeep")
+
+FIRST_AFTER = 300.0
+EVERY = 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Upkeep:
+    database: Database
+    clock: Clock
+    repositories: Repositories
+    blobs: BlobStore
+    parts: Parts
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        await asyncio.sleep(FIRST_AFTER)
+        while True:
+            await asyncio.to_thread(self.once)
+            await asyncio.sleep(EVERY)
+
+    def once(self) -> None:
+        tidied = housekeeping.tidy_due(self.database, self.repositories)
+        collected = garbage.collect(
+            self.database, self.blobs, self.parts, clock=self.clock, pinned=releases.kept_images
+        )
+        log.info("tidied", extra=logs.fields(repositories=tidied, freed_bytes=collected.freed))
