@@ -120,20 +120,23 @@ def command(wanted: Ingredients, target: Path) -> list[str]:
     if wanted.authorities:
         packages += [] if "ca-certificates" in packages else ["ca-certificates"]
         steps.insert(1, "authorities")
-    finish = f'sh {shlex.quote(str(_FINISH))} "$1" {" ".join(steps)}'
+    finish = f'sh {shlex.quote(str(_FINISH))} "$1"'
     return [
         "mmdebstrap",
         "--variant=apt",
         "--format=tar",
         # finish.sh does it: mmdebstrap's own way runs apt outside the image, and with it the image's apt hooks.
         "--skip=cleanup/apt",
+        # Ours stays in the image.
+        "--skip=chroot/policy-rc.d",
         *([f"--hook-dir={_MERGED_USR}"] if _MERGED_USR.is_dir() else []),
         *(f"--dpkgopt=path-exclude=/usr/share/{pattern}" for pattern in _LEFT_OUT),
         "--dpkgopt=path-include=/usr/share/doc/*/copyright",
         '--aptopt=Acquire::Languages "none"',
         '--aptopt=Apt::Install-Recommends "false"',
         *([f"--include={','.join(packages)}"] if packages else []),
-        f"--customize-hook={finish}",
+        f"--essential-hook={finish} no_services",
+        f"--customize-hook={finish} {' '.join(steps)}",
         recipe.release.codename,
         str(target),
         "-",

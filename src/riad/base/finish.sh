@@ -5,7 +5,7 @@ root=$1
 shift
 [ -n "$root" ] && [ "$(readlink -f "$root")" != / ] || { echo "finish.sh: refusing to work on $root" >&2; exit 2; }
 
-# apt and dpkg inside the image behave as in the well-known images: no kept archives, no translations, no started services.
+# apt and dpkg inside the image behave as in the well-known images: no kept archives, no translations.
 container_apt() {
     conf="$root/etc/apt/apt.conf.d"
     cat >"$conf/docker-clean" <<'EOF'
@@ -18,6 +18,10 @@ EOF
     echo 'Acquire::GzipIndexes "true";' >"$conf/docker-gzip-indexes"
     echo 'Apt::AutoRemove::SuggestsImportant "false";' >"$conf/docker-autoremove-suggests"
     echo force-unsafe-io >"$root/etc/dpkg/dpkg.cfg.d/docker-apt-speedup"
+}
+
+# Installing a package starts no service, neither now nor in containers.
+no_services() {
     printf '#!/bin/sh\nexit 101\n' >"$root/usr/sbin/policy-rc.d"
     chmod 755 "$root/usr/sbin/policy-rc.d"
 }
