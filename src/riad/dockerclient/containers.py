@@ -162,8 +162,13 @@ class Containers:
                 stream.write_eof()
             async for chunk in stream.chunks():
                 written += chunk.data
-        ended = await self._transport.json("GET", f"/exec/{made['Id']}/json")
+        ended = await self.exec_inspect(str(made["Id"]))
         return int(ended["ExitCode"] if ended.get("ExitCode") is not None else -1), bytes(written)
+
+    async def exec_inspect(self, execution: str) -> dict[str, Any]:
+        """What became of a command that was run inside: `ExitCode`, `Running`, `ContainerID`."""
+        document: dict[str, Any] = await self._transport.json("GET", f"/exec/{execution}/json")
+        return document
 
     async def put_archive(self, container: str, path: str, tar: Body) -> None:
         """Unpacks a tar (plain or compressed) into the existing directory `path`; works on stopped containers."""

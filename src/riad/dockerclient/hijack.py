@@ -22,7 +22,11 @@ _PIECE = 65536
 class Hijacked:
     """A raw stream in both directions; `framed` says whether what is read is made of frames."""
 
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, framed: bool) -> None:
+    def __init__(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, framed: bool, status: int, kind: str
+    ) -> None:
+        self.status = status
+        self.content_type = kind
         self._reader = reader
         self._writer = writer
         self._framed = framed
@@ -30,9 +34,13 @@ class Hijacked:
     async def chunks(self) -> AsyncIterator[LogChunk]:
         """Everything the process writes, until it closes its output."""
         demultiplexer = Demultiplexer(framed=self._framed)
-        while data := await self._reader.read(_PIECE):
+        while data := await self.read():
             for chunk in demultiplexer.feed(data):
                 yield chunk
+
+    async def read(self) -> bytes:
+        """Some raw bytes, frames and all; none at the end."""
+        return await self._reader.read(_PIECE)
 
     async def write(self, data: bytes) -> None:
         self._writer.write(data)
@@ -45,10 +53,13 @@ class Hijacked:
 
 @asynccontextmanager
 async def hijacked(
-    transport: Transport, path: str, *, document: object = None, tty: bool = False
+    transport: Transport, path: str, *, document: object = None, tty: bool = False, prefix: str | None = None
 ) -> AsyncIterator[Hijacked]:
-    """POSTs `document` and takes the connection over. Raises the engine's refusal, UNAVAILABLE without an engine."""
-    target = await transport.prefix() + path
+    """POSTs `document` and takes the connection over. Raises the engine's refusal, UNAVAILABLE without an engine.
+
+    `prefix` is the API version's part of the path, by default the newest that both sides know.
+    """
+    target = (await transport.prefix() if prefix is None else prefix) + path
     try:
         async with asyncio.timeout(CONNECT):
             reader, writer = await _connect(transport)
@@ -59,10 +70,10 @@ async def hijacked(
         try:
             async with asyncio.timeout(SHORT):
                 await writer.drain()
-                await _accept(reader)
+                status, kind = await _accept(reader)
         except (OSError, EOFError, TimeoutError) as error:
             raise transport.lost(str(error) or "closed the connection") from error
-        yield Hijacked(reader, writer, framed=not tty)
+        yield Hijacked(reader, writer, framed=not tty, status=status, kind=kind)
     except ConnectionError as error:
         raise transport.lost(str(error)) from error
     finally:
@@ -84,16 +95,16 @@ def _request(host: str, target: str, document: object) -> bytes:
     ).encode() + body
 
 
-async def _accept(reader: asyncio.StreamReader) -> None:
-    """Reads the response head; returns once the stream is ours."""
+async def _accept(reader: asyncio.StreamReader) -> tuple[int, str]:
+    """Reads the response head; returns status and content type once the stream is ours."""
     head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
     try:
         status = int(head[0].split(" ", 2)[1])
     except (IndexError, ValueError):
         raise Fault(Kind.INTERNAL, f"the container engine does not speak HTTP: {head[0][:100]!r}") from None
-    if status in (101, 200):
-        return
     fields = {name.strip().lower(): value.strip() for name, _, value in (line.partition(":") for line in head[1:])}
+    if status in (101, 200):
+        return status, fields.get("content-type", "")
     raise fault_of(status, await _error_body(reader, fields))
 
 
