@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 
+from sqlalchemy.orm import Session
+
 from riad.deploy import releases
 from riad.forge import housekeeping
 from riad.forge.repositories import Repositories
@@ -39,6 +41,11 @@ class Upkeep:
     def once(self) -> None:
         tidied = housekeeping.tidy_due(self.database, self.repositories)
         collected = garbage.collect(
-            self.database, self.blobs, self.parts, clock=self.clock, pinned=releases.kept_images
+            self.database, self.blobs, self.parts, clock=self.clock, sweep_untagged=True, pinned=pinned_digests
         )
         log.info("tidied", extra=logs.fields(repositories=tidied, freed_bytes=collected.freed))
+
+
+def pinned_digests(session: Session) -> frozenset[str]:
+    """The images that a kept release may need for a roll-back, tagged or not."""
+    return frozenset(image.partition("@")[2] for image in releases.kept_images(session) if "@" in image)

@@ -96,7 +96,12 @@ def test_old_clients_send_user_and_password_in_one() -> None:
             Kind.NOT_FOUND,
             "pull access denied for app, repository does not exist or may require 'docker login': denied: gone",
         ),
-        (401, "UNAUTHORIZED", Kind.UNAUTHENTICATED, "unauthorized: gone"),
+        (
+            401,
+            "UNAUTHORIZED",
+            Kind.NOT_FOUND,
+            "pull access denied for app, repository does not exist or may require 'docker login': unauthorized: gone",
+        ),
         (429, "TOOMANYREQUESTS", Kind.EXHAUSTED, "toomanyrequests: gone"),
     ],
 )

@@ -18,7 +18,7 @@ from aiohttp import StreamReader, web
 from riad.engine.containers.archive.copy import Copier
 from riad.engine.containers.archive.look import Seen
 from riad.engine.dockerapi.app import cancellable
-from riad.engine.dockerapi.wire import dumps, flag
+from riad.engine.dockerapi.wire import STARTED, dumps, flag
 from riad.kernel.faults import Fault, Kind, invalid
 
 _READ_AT_ONCE = 1 << 20
@@ -40,7 +40,7 @@ def routes(*, copier: Copier) -> list[web.RouteDef]:
             )
             first = await asyncio.to_thread(_next, pieces)
             await response.prepare(request)
-            request["started"] = True
+            request[STARTED] = True
             piece = first
             while piece is not None:
                 await response.write(piece)

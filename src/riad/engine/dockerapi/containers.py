@@ -123,7 +123,7 @@ def routes(*, engine: Engine, executions: Executions) -> list[web.RouteDef]:
         web.post("/containers/create", create_),
         web.get("/containers/json", list_),
         web.post("/containers/prune", prune),
-        web.get(one + "/json", inspect),
+        web.get("/containers/{id:.+}/json", inspect),
         web.post(one + "/start", start_),
         web.post(one + "/stop", stop_),
         web.post(one + "/restart", restart),

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
-from riad.engine.dockerapi.wire import json_response
+from riad.engine.dockerapi.wire import STARTED, json_response
 from riad.kernel import logs
 from riad.kernel.faults import Fault, Kind
 
@@ -52,6 +52,6 @@ async def errors(request: web.Request, handler: Handler) -> web.StreamResponse:
         # The client has gone; there is nobody to answer.
         return web.Response(status=499)
     except Exception as error:
-        if request.get("started"):
+        if request.get(STARTED):
             raise  # headers are out: aiohttp closes the connection, which is all that can be said now
         return answer(error)

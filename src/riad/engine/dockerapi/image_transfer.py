@@ -16,7 +16,7 @@ from aiohttp import web
 
 from riad.engine.dockerapi.app import cancellable
 from riad.engine.dockerapi.streams import JsonLines
-from riad.engine.dockerapi.wire import Shape, decoded_header, flag
+from riad.engine.dockerapi.wire import STARTED, Shape, decoded_header, flag
 from riad.engine.images.importing import import_image
 from riad.engine.images.load import load
 from riad.engine.images.local import Images
@@ -144,7 +144,7 @@ async def _send(request: web.Request, images: Images, names: list[str]) -> web.S
     pieces = save(images, names)
     response = web.StreamResponse(headers={"Content-Type": "application/x-tar"})
     response.enable_chunked_encoding()
-    request["started"] = True
+    request[STARTED] = True
     await response.prepare(request)
     async for piece in _from_thread(pieces):
         await response.write(piece)

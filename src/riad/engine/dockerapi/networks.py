@@ -80,7 +80,7 @@ def routes(*, networks: Networks, containers: Containers, clock: Clock) -> list[
         web.get("/networks/", index),
         web.post("/networks/create", create),
         web.post("/networks/prune", prune),
-        web.get("/networks/{id}", inspect),
+        web.get("/networks/{id:.+}", inspect),
         web.delete("/networks/{id}", remove),
         web.post("/networks/{id}/connect", connect),
         web.post("/networks/{id}/disconnect", disconnect),

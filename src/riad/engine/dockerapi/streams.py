@@ -19,7 +19,7 @@ from typing import Any
 from aiohttp import web
 from aiohttp.abc import AbstractStreamWriter
 
-from riad.engine.dockerapi.wire import dumps, version_of
+from riad.engine.dockerapi.wire import STARTED, dumps, version_of
 
 STDIN, STDOUT, STDERR, SYSTEM_ERROR = 0, 1, 2, 3
 RAW = "application/vnd.docker.raw-stream"
@@ -140,14 +140,14 @@ class JsonLines:
         return self
 
     async def open(self) -> None:
-        if not self._request.get("started"):
-            self._request["started"] = True
+        if not self._request.get(STARTED):
+            self._request[STARTED] = True
             self.response.enable_chunked_encoding()
             await self.response.prepare(self._request)
 
     @property
     def opened(self) -> bool:
-        return bool(self._request.get("started"))
+        return bool(self._request.get(STARTED))
 
     async def send(self, value: object) -> None:
         """Raises ConnectionError when the client has gone."""
@@ -163,6 +163,6 @@ async def chunked(request: web.Request, *, content_type: str) -> web.StreamRespo
     """A chunked response whose headers have gone out already; write to it and `write_eof()`."""
     response = web.StreamResponse(headers={"Content-Type": content_type})
     response.enable_chunked_encoding()
-    request["started"] = True
+    request[STARTED] = True
     await response.prepare(request)
     return response

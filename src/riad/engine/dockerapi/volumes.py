@@ -53,7 +53,7 @@ def routes(*, volumes: Volumes) -> list[web.RouteDef]:
         web.get("/volumes", index),
         web.post("/volumes/create", create),
         web.post("/volumes/prune", prune),
-        web.get("/volumes/{name}", inspect),
+        web.get("/volumes/{name:.+}", inspect),
         web.delete("/volumes/{name}", remove),
     ]
 

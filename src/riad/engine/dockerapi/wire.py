@@ -23,6 +23,10 @@ ZERO_TIME = "0001-01-01T00:00:00Z"
 Shape = dict[str, Any]
 
 
+STARTED = web.RequestKey("started", bool)
+"""Set on a request whose answer's headers are out: an error can no longer change its status."""
+
+
 def dotted(version: tuple[int, int]) -> str:
     return f"{version[0]}.{version[1]}"
 

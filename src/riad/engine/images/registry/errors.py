@@ -63,7 +63,8 @@ def pull_fault(error: Refusal, reference: Reference) -> Fault:
     code = error.code.upper()
     if code == "MANIFEST_UNKNOWN" or (not code and error.status == 404):
         return Fault(Kind.NOT_FOUND, f"manifest for {reference.familiar} not found: {error}")
-    if code in ("DENIED", "NAME_UNKNOWN") or error.status == 403:
+    # A 401 must not reach the docker client: it would ask its user for a password and wait.
+    if code in ("DENIED", "NAME_UNKNOWN", "UNAUTHORIZED") or error.status in (401, 403):
         return Fault(
             Kind.NOT_FOUND,
             f"pull access denied for {reference.familiar_repository}, repository does not exist or may require "
