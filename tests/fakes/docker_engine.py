@@ -230,7 +230,7 @@ class FakeDockerEngine:
         try:
             response: web.StreamResponse = await handler(request)
         except Refusal as refusal:
-            return web.json_response({"message": str(refusal)}, status=refusal.status)
+            return _json({"message": str(refusal)}, status=refusal.status)
         if not response.prepared and not isinstance(response, Taken):
             response.headers["Api-Version"] = "1.47"
         return response
@@ -319,13 +319,14 @@ class FakeDockerEngine:
         wished = ((spec.get("NetworkingConfig") or {}).get("EndpointsConfig") or {}) or (
             {} if mode in ("none", "host") else {"bridge" if mode == "default" else mode: {}}
         )
-        for network, endpoint in wished.items():
+        for wish, endpoint in wished.items():
+            network = "bridge" if wish == "default" else wish
             if network not in self.networks:
                 raise Refusal(404, f"network {network} not found")
             container.networks[network] = dict(endpoint or {})
         self.containers[container.id] = container
         self._emit_container(container, "create")
-        return web.json_response({"Id": container.id, "Warnings": []}, status=201)
+        return _json({"Id": container.id, "Warnings": []}, status=201)
 
     async def _start(self, request: web.Request, name: str) -> web.Response:
         container = self.container(name)
@@ -519,7 +520,7 @@ class FakeDockerEngine:
             raise Refusal(409, f"Container {container.id} is not running")
         exec_id = self._new_id()
         self._execs[exec_id] = {"container": container, "spec": await request.json(), "code": None}
-        return web.json_response({"Id": exec_id}, status=201)
+        return _json({"Id": exec_id}, status=201)
 
     async def _exec_start(self, request: web.Request, exec_id: str) -> web.StreamResponse:
         found = self._exec(exec_id)
@@ -692,7 +693,7 @@ class FakeDockerEngine:
         if document["Name"] in self.networks:
             raise Refusal(409, f"network with name {document['Name']} already exists")
         network = self.add_network(document["Name"], document.get("Labels"))
-        return web.json_response({"Id": network["Id"], "Warning": ""}, status=201)
+        return _json({"Id": network["Id"], "Warning": ""}, status=201)
 
     def _network(self, name: str) -> dict[str, Any]:
         for network in self.networks.values():
@@ -743,7 +744,7 @@ class FakeDockerEngine:
         name = document.get("Name") or self._new_id()
         volume = {"Name": name, "Driver": "local", "Mountpoint": f"/fake/{name}", "Scope": "local", "Options": None}
         found = self.volumes.setdefault(name, {**volume, "Labels": document.get("Labels") or {}})
-        return web.json_response(found, status=201)
+        return _json(found, status=201)
 
     def _volume(self, name: str) -> dict[str, Any]:
         if name not in self.volumes:
@@ -856,8 +857,10 @@ def _event_passes(event: dict[str, Any], filters: dict[str, list[str]]) -> bool:
     )
 
 
-def _json(answer: Any) -> web.Response:
-    return web.json_response(answer)
+def _json(answer: Any, status: int = 200) -> web.Response:
+    """The docker command takes errors for JSON only where nothing follows the type."""
+    headers = {"Content-Type": "application/json"}
+    return web.Response(body=json.dumps(answer).encode(), status=status, headers=headers)
 
 
 def _lines(*documents: dict[str, Any]) -> web.Response:

@@ -10,7 +10,7 @@ from aiohttp import web
 from riad.dockerclient.scoped import create_spec, filters, refusals
 from riad.dockerclient.scoped.lookups import Lookups
 from riad.dockerclient.scoped.refusals import free, mapping, nothing, only, taken
-from riad.dockerclient.scoped.relay import Relay, chosen, path_of
+from riad.dockerclient.scoped.relay import Relay, answered, chosen, path_of
 from riad.dockerclient.scoped.rules import Action, Decision
 from riad.dockerclient.scoped.scope import Scope, check_labels, check_name
 from riad.kernel.faults import invalid
@@ -99,14 +99,14 @@ class ContainerSide:
         status, found = await self._relay.whole(request, path_of(asked.version, asked.path), self._own(request, asked))
         if status == 200:
             found = [entry for entry in found if self._scope.owns(entry.get("Labels"))]
-        return web.json_response(found, status=status)
+        return answered(found, status=status)
 
     async def _volumes(self, request: web.Request, asked: Decision) -> web.StreamResponse:
         status, found = await self._relay.whole(request, path_of(asked.version, asked.path), self._own(request, asked))
         if status == 200:
             own = [entry for entry in found.get("Volumes") or [] if self._scope.owns(entry.get("Labels"))]
             found = {"Volumes": own, "Warnings": None}
-        return web.json_response(found, status=status)
+        return answered(found, status=status)
 
     def _own(self, request: web.Request, asked: Decision) -> list[tuple[str, str]]:
         query = [(key, value) for key, value in chosen(request.query, asked.rule.query) if key != "filters"]
@@ -161,7 +161,7 @@ class ContainerSide:
         status, found = await self._relay.whole(request, path_of(asked.version, asked.path, asked.name))
         if isinstance(found, dict) and status == 200:
             found["Containers"] = {}
-        return web.json_response(found, status=status)
+        return answered(found, status=status)
 
     async def _join(self, request: web.Request, asked: Decision) -> web.StreamResponse:
         document = taken(
@@ -182,7 +182,7 @@ class ContainerSide:
         }
         document = taken(mapping(await body_of(request), ""), checks, "")
         made = await self._lookups.ensure_volume(str(document.get("Name") or ""), document.get("Labels"))
-        return web.json_response(made, status=201)
+        return answered(made, status=201)
 
 
 async def body_of(request: web.Request) -> Any:

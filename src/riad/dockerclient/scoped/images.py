@@ -12,7 +12,7 @@ from aiohttp import web
 
 from riad.dockerclient.scoped import build_query, context
 from riad.dockerclient.scoped.lookups import Lookups
-from riad.dockerclient.scoped.relay import Relay, chosen, path_of
+from riad.dockerclient.scoped.relay import Relay, answered, chosen, path_of
 from riad.dockerclient.scoped.rules import Action, Decision
 from riad.dockerclient.scoped.scope import Owner, Scope
 from riad.kernel.faults import exhausted, invalid
@@ -73,14 +73,14 @@ class ImageSide:
         status, found = await self._relay.whole(request, path, query)
         if status == 200:
             found = [self._cleaned(e) for e in found if self._scope.owner_of_image(e) is not Owner.OTHER]
-        return web.json_response(found, status=status)
+        return answered(found, status=status)
 
     async def _inspect(
         self, request: web.Request, name: str, path: str, query: list[tuple[str, str]]
     ) -> web.StreamResponse:
         await self._lookups.visible_image(name)
         status, found = await self._relay.whole(request, path, query)
-        return web.json_response(self._cleaned(found) if status == 200 else found, status=status)
+        return answered(self._cleaned(found) if status == 200 else found, status=status)
 
     async def _history(
         self, request: web.Request, name: str, path: str, query: list[tuple[str, str]]
@@ -90,7 +90,7 @@ class ImageSide:
         if status == 200:
             for entry in found:
                 entry["Tags"] = self._scope.visible_names(entry.get("Tags") or []) or None
-        return web.json_response(found, status=status)
+        return answered(found, status=status)
 
     def _cleaned(self, found: dict[str, Any]) -> dict[str, Any]:
         """Without the names that other projects gave it."""

@@ -11,7 +11,7 @@ from riad.dockerclient.scoped import filters
 from riad.dockerclient.scoped.containers import ContainerSide
 from riad.dockerclient.scoped.images import ImageSide
 from riad.dockerclient.scoped.lookups import Lookups
-from riad.dockerclient.scoped.relay import Relay, chosen, path_of
+from riad.dockerclient.scoped.relay import Relay, answered, chosen, path_of
 from riad.dockerclient.scoped.rules import Action, Decision, decide
 from riad.dockerclient.scoped.scope import Scope
 from riad.kernel import logs
@@ -68,12 +68,12 @@ class ScopedProxy:
             _check_query(request, asked)
             return await self._answer(request, asked)
         except Fault as fault:
-            return web.json_response({"message": fault.message}, status=STATUS[fault.kind])
+            return answered({"message": fault.message}, status=STATUS[fault.kind])
         except ConnectionResetError:
             raise
         except Exception:  # a request ends here
             log.exception("a request of a job failed", extra=logs.fields(method=request.method, path=request.path))
-            return web.json_response({"message": "riad: an internal error; the server's log has it"}, status=500)
+            return answered({"message": "riad: an internal error; the server's log has it"}, status=500)
 
     async def _answer(self, request: web.Request, asked: Decision) -> web.StreamResponse:
         action = asked.rule.action
@@ -85,7 +85,7 @@ class ScopedProxy:
             return await self._relay.stream(request, path, body=body)
         if action is Action.INFO:
             status, found = await self._relay.whole(request, path)
-            return web.json_response(
+            return answered(
                 {key: value for key, value in found.items() if key in _INFO} if status == 200 else found, status=status
             )
         if action is Action.EVENTS:

@@ -129,6 +129,12 @@ class Relay:
         return self._session
 
 
+def answered(value: Any, *, status: int = 200) -> web.Response:
+    """Docker's clients take an answer for JSON only where nothing follows the type."""
+    headers = {"Content-Type": "application/json"}
+    return web.Response(body=json.dumps(value).encode(), status=status, headers=headers)
+
+
 def path_of(version: str, shape: str, name: str = "") -> str:
     """An encoded path: `name` is one piece of it, whatever signs it has (image names keep their slashes)."""
     return version + shape.replace("{}", quote(name, safe="/:@"))
