@@ -150,6 +150,12 @@ def test_any_file_is_read_or_refused_with_lines(text):
         assert all(finding.line is not None for finding in refused.findings)
 
 
+@pytest.mark.parametrize("text", ["[" * 200_000, "a: " + "{a: " * 100_000, "- " * 100_000, "? " * 100_000])
+def test_a_depth_that_would_overflow_the_composers_stack_is_refused(text):
+    with pytest.raises(Fault, match="nested deeper than 100 levels"):
+        lint(text)
+
+
 def test_anchors_that_multiply_are_refused():
     bomb = "a0: &a0 [x,x,x,x,x,x,x,x,x,x]\n" + "".join(
         f"a{n}: &a{n} [{','.join([f'*a{n - 1}'] * 10)}]\n" for n in range(1, 9)

@@ -2,18 +2,22 @@
 
 YAML 1.1 as GitLab's parser reads it: anchors, aliases, `<<` merge keys (the mapping's own keys win, of several merged
 mappings the first wins), and the one local tag `!reference [job, key, …]`. Of a key given twice the last counts.
-A tree is immutable, so an alias costs nothing; its size counts as if it had been written out, and is bounded.
+A tree is immutable, so an alias costs nothing; its size counts as if it had been written out, and is bounded. So is its
+depth, before a tree is made of it: libyaml's composer calls itself for each level, and a stack that overflows there
+ends the whole process.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import yaml
 
 from riad.kernel.faults import Fault, Finding, invalid
 
+MAX_DEPTH = 100
 MAX_NODES = 50_000
 MAX_BYTES = 1024 * 1024
 
@@ -26,7 +30,8 @@ class Line(int):
     file: str = ""
 
     @classmethod
-    def of(cls, mark: yaml.Mark | None, file: str) -> Line:
+    def of(cls, mark: Any, file: str) -> Line:
+        """`mark` is one of PyYAML's two kinds, or None for the first line."""
         line = cls(mark.line + 1 if mark is not None else 1)
         line.file = file
         return line
@@ -81,6 +86,7 @@ def parse(text: str | bytes, file: str = "") -> Mapping:
     if len(text) > MAX_BYTES:
         raise _wrong(Line.of(None, file), f"the file is larger than {MAX_BYTES} bytes")
     try:
+        _refuse_deep(text, file)
         documents = list(yaml.compose_all(text, Loader=_Loader))
         if len(documents) > 1:
             line = Line.of(documents[1].start_mark if documents[1] is not None else None, file)
@@ -93,11 +99,20 @@ def parse(text: str | bytes, file: str = "") -> Mapping:
         raise _wrong(Line.of(None, file), f"not YAML: {error.reason} at position {error.position}") from None
     except (yaml.YAMLError, UnicodeDecodeError, ValueError) as error:
         raise _wrong(Line.of(None, file), f"not YAML: {error}") from None
-    except RecursionError:
-        raise _wrong(Line.of(None, file), "nested too deep") from None
     if not isinstance(top, Mapping):
         raise _wrong(top.line if top else Line.of(None, file), "the top of the file must be `key: value` pairs")
     return top
+
+
+def _refuse_deep(text: str | bytes, file: str) -> None:
+    depth = 0
+    for event in yaml.parse(text, Loader=_Loader):
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+            if depth > MAX_DEPTH:
+                raise _wrong(Line.of(event.start_mark, file), f"nested deeper than {MAX_DEPTH} levels")
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
 
 
 def _wrong(line: Line, message: str) -> Fault:
