@@ -110,3 +110,17 @@ def test_what_git_pushes_the_api_shows(house, http, tmp_path) -> None:
     assert (commit["title"], commit["author_name"]) == ("First", "Ada")
     raw = http.get("/projects/root%2Fhello/repository/files/README.md/raw", headers=TOKEN)
     assert (raw.text, raw.headers["x-content-type-options"]) == ("Hello\n", "nosniff")
+
+
+@pytest.mark.parametrize("number", ["9" * 19, "9" * 5000, "٩"])
+@pytest.mark.parametrize(
+    "path", ["/projects/{}", "/groups/{}", "/users/{}", "/projects?page={}", "/projects?id_after={}&pagination=keyset"]
+)
+def test_a_number_that_no_database_holds_names_nothing(http, path: str, number: str) -> None:
+    assert http.get(path.format(number), headers=TOKEN).status_code in {400, 404}
+
+
+def test_a_body_nested_beyond_reading_is_refused(http) -> None:
+    headers = {**TOKEN, "Content-Type": "application/json"}
+    answer = http.post("/projects", content=b'{"name": ' + b"[" * 200_000, headers=headers)
+    assert answer.status_code == 400

@@ -52,11 +52,11 @@ class Call:
         return pages.asked(self.params)
 
     def number(self, name: str, *, what: str) -> int:
-        """A number of the path. Raises NOT_FOUND for anything else, as GitLab does."""
-        try:
-            return int(self.path[name])
-        except ValueError:
-            raise errors.BadParameters(f"{name} is invalid") from None
+        """A number of the path. Raises INVALID for anything else."""
+        found = params.whole(self.path[name])
+        if found is None:
+            raise errors.BadParameters(f"{name} is invalid")
+        return found
 
 
 @dataclass(frozen=True, slots=True)

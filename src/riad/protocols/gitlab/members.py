@@ -14,6 +14,7 @@ from riad.identity.model import Access, Member, User
 from riad.kernel.faults import conflict, denied, not_found
 from riad.protocols.gitlab import errors, lookup, pages
 from riad.protocols.gitlab.api import NO_CONTENT, Api, Call, listed
+from riad.protocols.gitlab.params import whole
 from riad.protocols.gitlab.services import Services
 from riad.protocols.gitlab.shapes import users as shapes
 
@@ -115,8 +116,8 @@ def add(services: Services, source: Source, call: Call) -> object:
 
 
 def _held(session: Session, call: Call, source: Source, source_id: int) -> Member:
-    given = call.path["user_id"]
-    found = members.get(session, source=source, source_id=source_id, user_id=int(given)) if given.isdecimal() else None
+    number = whole(call.path["user_id"])
+    found = members.get(session, source=source, source_id=source_id, user_id=number) if number is not None else None
     if found is None:
         raise not_found("404 Member Not Found")
     return found

@@ -15,6 +15,8 @@ T = TypeVar("T")
 
 MOST_PER_PAGE = 100
 DEFAULT_PER_PAGE = 20
+LONGEST_NUMBER = 10
+"""Digits: what comes before the page still fits a database's number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +41,10 @@ def _number(parameters: Mapping[str, object], name: str, default: int) -> int:
     value = parameters.get(name)
     if value is None or value == "":
         return default
-    try:
-        return int(str(value))
-    except ValueError:
-        raise BadParameters(f"{name} is invalid") from None
+    text = str(value)
+    if not (text.isascii() and text.removeprefix("-").isdigit() and len(text) <= LONGEST_NUMBER):
+        raise BadParameters(f"{name} is invalid")
+    return int(text)
 
 
 def cut(items: Sequence[T], page: Page) -> Sequence[T]:

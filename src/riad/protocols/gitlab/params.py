@@ -16,6 +16,7 @@ from riad.kernel.faults import Kind
 from riad.protocols.gitlab.errors import BadParameters
 
 LARGEST_BODY = 32 * 1024 * 1024
+LONGEST_NUMBER = 18
 
 E = TypeVar("E")
 
@@ -73,12 +74,9 @@ class Params(Mapping[str, Any]):
         value = self.get(name)
         if value is None or value == "":
             return None
-        try:
-            if isinstance(value, bool):
-                raise TypeError
-            return int(value)
-        except (TypeError, ValueError):
-            raise BadParameters(f"{name} is invalid") from None
+        if isinstance(value, bool) or (found := whole(str(value))) is None:
+            raise BadParameters(f"{name} is invalid")
+        return found
 
     def flag(self, name: str) -> bool | None:
         value = self.get(name)
@@ -130,6 +128,11 @@ class Params(Mapping[str, Any]):
         return moment.date() if moment is not None else None
 
 
+def whole(text: str) -> int | None:
+    """The number that `text` is, as far as a database can hold it; None for anything else."""
+    return int(text) if text.isascii() and text.removeprefix("-").isdigit() and len(text) <= LONGEST_NUMBER else None
+
+
 def _storable(text: str) -> bool:
     """No NUL (PostgreSQL keeps none, git ends there) and no half of a surrogate pair (JSON can spell it, UTF-8 not)."""
     return "\0" not in text and not any("\ud800" <= c <= "\udfff" for c in text)
@@ -158,8 +161,8 @@ async def _json(request: Request) -> dict[str, Any]:
         return {}
     try:
         found = await request.json()
-    except ValueError:
-        raise BadParameters("the body is not JSON") from None
+    except (ValueError, RecursionError):
+        raise BadParameters("the body is not JSON, or nested too deep") from None
     if not isinstance(found, dict):
         raise BadParameters("the body is not a JSON object")
     return found

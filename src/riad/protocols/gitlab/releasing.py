@@ -33,6 +33,7 @@ from riad.kernel.db import Database
 from riad.kernel.faults import Fault, denied, invalid, unauthenticated
 from riad.protocols.gitlab import errors
 from riad.protocols.gitlab.auth import Authenticate, is_job
+from riad.protocols.gitlab.params import whole
 from riad.protocols.gitlab.shapes.moments import moment
 
 log = logs.named("releasing")
@@ -169,8 +170,8 @@ def _roll_back(services: Services, principal: Principal, reference: str, body: b
 def _rollback_request(body: bytes) -> tuple[int | None, str | None]:
     try:
         document = json.loads(body or b"{}")
-    except ValueError:
-        raise invalid("the body is not JSON") from None
+    except (ValueError, RecursionError):
+        raise invalid("the body is not JSON, or nested too deep") from None
     if not isinstance(document, dict) or not set(document) <= {"release", "environment"}:
         raise invalid('the body may say "release" (a number) and "environment" (a name), nothing else')
     number, environment = document.get("release"), document.get("environment")
@@ -183,7 +184,8 @@ def _rollback_request(body: bytes) -> tuple[int | None, str | None]:
 
 def project_of(session: Session, principal: Principal, reference: str) -> Project:
     """By number or path. Raises NOT_FOUND."""
-    return projects.seen(session, principal, int(reference) if reference.isdecimal() else reference)
+    number = whole(reference)
+    return projects.seen(session, principal, number if number is not None else reference)
 
 
 def _project(session: Session, principal: Principal, reference: str, wanted: Access) -> Project:

@@ -14,6 +14,7 @@ from riad.identity.store import TokenRow
 from riad.kernel.faults import denied, not_found
 from riad.protocols.gitlab import errors, lookup, pages
 from riad.protocols.gitlab.api import NO_CONTENT, Api, Call, listed
+from riad.protocols.gitlab.params import whole
 from riad.protocols.gitlab.services import Services
 from riad.protocols.gitlab.shapes import users as shapes
 
@@ -60,8 +61,8 @@ def _matches(row: TokenRow, call: Call, now: datetime) -> bool:
 def _own(session: Session, call: Call, name: str = "token_id") -> TokenRow:
     """The token of the path, if the caller may know of it."""
     user = call.user
-    given = call.path[name]
-    row = tokens.get(session, int(given)) if given.isdecimal() else None
+    number = whole(call.path[name])
+    row = tokens.get(session, number) if number is not None else None
     if row is None or call.principal.kind is Kind.JOB or (row.user_id != user.id and not user.is_admin):
         raise not_found("404 Token Not Found")
     return row
