@@ -105,7 +105,10 @@ class ScopedSockets(Protocol):
     """Engine sockets that show and allow only one project's things."""
 
     async def open(self, project_path: str, job_id: int) -> str | None:
-        """The socket's path on the engine's host; None where there is none to give. May be called again."""
+        """The socket's path on the engine's host: `docker.sock`, alone in its folder; None where there is none to give.
+
+        May be called again, also after a restart: then a new socket takes its place in the same folder.
+        """
 
     async def close(self, job_id: int) -> None: ...
 

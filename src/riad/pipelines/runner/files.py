@@ -8,7 +8,7 @@ import tarfile
 import tempfile
 import zipfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import BinaryIO, cast
 
 from riad.pipelines.runner.executor import Owner
@@ -20,7 +20,7 @@ IN_MEMORY = 8 * 1024 * 1024
 @dataclass(frozen=True, slots=True)
 class Contents:
     """`folder` is the project's inside; `archives` are zips unpacked there, in order. `tools` (executable) and
-    `secrets` (only for the job's user to read) are files by absolute path.
+    `secrets` (only for the job's user to read) are files by absolute path; `links` are symbolic links to targets.
     """
 
     folder: str
@@ -29,6 +29,7 @@ class Contents:
     script: str
     secrets: Mapping[str, str]
     tools: Mapping[str, bytes]
+    links: Mapping[str, str] = field(default_factory=dict)
 
 
 def pack(contents: Contents, owner: Owner, *, now: float) -> BinaryIO:
@@ -48,6 +49,8 @@ def pack(contents: Contents, owner: Owner, *, now: float) -> BinaryIO:
             packer.file(RUN, contents.script.encode(), 0o755)
             for path, data in contents.tools.items():
                 packer.file(path, data, 0o755, Owner())
+            for path, target in contents.links.items():
+                packer.link(path, target)
     except BaseException:
         out.close()
         raise
@@ -91,6 +94,11 @@ class _Packer:
         member = tarfile.TarInfo(path.strip("/"))
         member.size, member.mode, member.mtime = len(data), mode, self._now
         self._tar.addfile(self._own(member, owner), io.BytesIO(data))
+
+    def link(self, path: str, target: str) -> None:
+        member = self._own(tarfile.TarInfo(path.lstrip("/")), Owner())
+        member.type, member.linkname, member.mode = tarfile.SYMTYPE, target, 0o777
+        self._tar.addfile(member)
 
     def checkout(self, source: BinaryIO, folder: str) -> None:
         prefix = folder.strip("/")

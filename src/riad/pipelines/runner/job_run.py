@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 
 from riad.kernel import logs
@@ -20,7 +21,7 @@ from riad.pipelines.runner import finish, harvest
 from riad.pipelines.runner.assignment import TOKEN_NAMES, Assignment, Surroundings, gather
 from riad.pipelines.runner.executor import ImageUnavailable, Life, Login, Order, Owner
 from riad.pipelines.runner.files import pack_script
-from riad.pipelines.runner.luggage import luggage
+from riad.pipelines.runner.luggage import SOCKET_FOLDER, luggage
 from riad.pipelines.runner.outcome import Outcome
 from riad.pipelines.runner.parts import Parts, Phase
 from riad.pipelines.runner.script_text import LAUNCH, after_script
@@ -78,6 +79,7 @@ class JobRun:
             phase = Phase.RUNNING
         else:
             await self._remember_secrets(job)
+            await self._parts.sockets.open(job.project.path, job.job_id)
             self._trace.restart(job.trace_offset)
         if phase is Phase.RUNNING:
             outcome = await self._run_script(job)
@@ -153,7 +155,7 @@ class JobRun:
         socket = await parts.sockets.open(job.project.path, job.job_id)
         order = _order(job, around, parts, token, socket)
         self._trace.open_section("get_sources", "Getting source from Git repository")
-        bags = await asyncio.to_thread(luggage, parts, job, around, self._trace.say)
+        bags = await asyncio.to_thread(luggage, parts, job, around, self._trace.say, with_engine=socket is not None)
 
         async def files(owner: Owner) -> BinaryIO:
             return await asyncio.to_thread(bags.pack, owner)
@@ -316,7 +318,8 @@ def _order(job: Assignment, around: Surroundings, parts: Parts, token: str, sock
         environ=around.values,
         labels={"riad.job": str(job.job_id), "riad.project": job.project.path},
         services=job.services(around),
-        binds={socket: "/var/run/docker.sock"} if socket is not None else {},
+        # The folder, not the socket: a server that is started again makes a new one, which has to be seen inside.
+        binds={str(Path(socket).parent): SOCKET_FOLDER} if socket is not None else {},
         login=Login(parts.server.registry, predefined.REGISTRY_USER, token),
     )
 

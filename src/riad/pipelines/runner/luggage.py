@@ -16,6 +16,9 @@ from riad.pipelines.runner.parts import Parts
 from riad.pipelines.runner.script_text import main_script
 
 DEFAULT_DEPTH = 20
+ENGINE_SOCKET = "/var/run/docker.sock"
+SOCKET_FOLDER = "/run/riad"
+"""Where the folder of the job's own engine socket is mounted; ENGINE_SOCKET is a link into it."""
 
 
 @dataclass(slots=True)
@@ -26,6 +29,7 @@ class Luggage:
     archives: Sequence[str]
     depth: int | None
     checkout: bool = True
+    with_engine: bool = False
     _open: list[BinaryIO] = field(default_factory=list)
 
     def pack(self, owner: Owner) -> BinaryIO:
@@ -38,6 +42,7 @@ class Luggage:
             script=main_script(job.plan.script, folder=job.folder),
             secrets=self.around.files,
             tools=self.parts.tools,
+            links={ENGINE_SOCKET: f"{SOCKET_FOLDER}/docker.sock"} if self.with_engine else {},
         )
         packed = pack(contents, owner, now=self.parts.clock.now().timestamp())
         self._open.append(packed)
@@ -67,7 +72,9 @@ def _opened(blobs: BlobStore, key: str) -> BinaryIO | None:
         return None  # expired since the job was put together
 
 
-def luggage(parts: Parts, job: Assignment, around: Surroundings, say: Callable[[str], None]) -> Luggage:
+def luggage(
+    parts: Parts, job: Assignment, around: Surroundings, say: Callable[[str], None], *, with_engine: bool = False
+) -> Luggage:
     """Raises UNSUPPORTED for a way of getting sources that Riad has not. Blocking."""
     strategy = around.values.get("GIT_STRATEGY", "fetch")
     if strategy not in ("clone", "fetch", "none", "empty"):
@@ -83,7 +90,7 @@ def luggage(parts: Parts, job: Assignment, around: Surroundings, say: Callable[[
     for restore in job.restores:
         say(f"Downloading artifacts for {restore.job} ({restore.job_id})...")
         archives.append(restore.key)
-    return Luggage(parts, job, around, archives, depth=_depth(around), checkout=wanted)
+    return Luggage(parts, job, around, archives, depth=_depth(around), checkout=wanted, with_engine=with_engine)
 
 
 def _depth(around: Surroundings) -> int | None:
