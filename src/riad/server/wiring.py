@@ -21,6 +21,7 @@ from riad.deploy.reconcile import Reconciler
 from riad.deploy.runner import Rollouts
 from riad.deploy.steps import Steps
 from riad.dockerclient.client import DockerClient
+from riad.dockerclient.scoped.sockets import ScopedSockets
 from riad.forge import pushes
 from riad.forge.model import ZERO, Project, RefUpdate
 from riad.forge.repositories import Repositories
@@ -98,6 +99,7 @@ class Pipelines:
 
     service: PipelineService
     runner: Runner | None
+    sockets: ScopedSockets | None
 
     @classmethod
     def build(cls, kept: Kept, docker: DockerClient | None) -> Pipelines:
@@ -109,8 +111,9 @@ class Pipelines:
             version=__version__,
         )
         projects, users = PipelineProjects(kept.database), PipelineUsers(kept.database)
-        runner = None
+        runner = sockets = None
         if docker is not None:
+            sockets = ScopedSockets(docker.host, config.run / "sockets", config.host)
             parts = running.Parts(
                 database=kept.database,
                 clock=kept.clock,
@@ -122,6 +125,7 @@ class Pipelines:
                 blobs=kept.blobs,
                 traces=kept.traces,
                 executor=DockerExecutor(docker),
+                sockets=sockets,
                 tools={IN_JOB_COMMAND: in_job.script()},
             )
             runner = Runner(parts, concurrency=config.jobs)
@@ -137,7 +141,7 @@ class Pipelines:
             notify=runner.notify if runner is not None else lambda: None,
             runner_tags=runner.tags if runner is not None else frozenset(),
         )
-        return cls(service, runner)
+        return cls(service, runner, sockets)
 
     def run_on(self, *, project_id: int, ref: str, user_id: int) -> int:
         """A pipeline that someone asked for on a page."""
@@ -255,6 +259,7 @@ class Parts:
     tasks: tuple[app.Task, ...]
     checks: tuple[app.Check, ...]
     docker: DockerClient | None
+    sockets: ScopedSockets | None
 
     def prepare(self) -> None:
         """What has to be done before the first request: the first administrator, cut-off pushes, the edge's files."""
@@ -266,6 +271,8 @@ class Parts:
         return app.application(self.routers, tasks=self.tasks, checks=self.checks, close=self.close)
 
     async def close(self) -> None:
+        if self.sockets is not None:
+            await self.sockets.stop()
         if self.docker is not None:
             await self.docker.close()
         self.kept.database.close()
@@ -300,6 +307,7 @@ def build(config: ServerConfig, database: Database) -> Parts:
         tasks=tuple(tasks),
         checks=tuple(checks),
         docker=docker,
+        sockets=pipelines.sockets,
     )
 
 
