@@ -21,13 +21,17 @@ def upstream_name(number: int) -> str:
 
 
 def spec(environment: Environment, release: Release, *, network: str = NETWORK) -> dict[str, Any]:
-    """The create document (Docker Engine API, ContainerCreate)."""
+    """The create document (Docker Engine API, ContainerCreate).
+
+    With an init in front: the kernel hands a signal to process 1 only where it has a handler, so most applications
+    would sit out SIGTERM until they are killed.
+    """
     environ = release.settings.environ or {}
     return {
         "Image": release.image,
         "Env": [f"{name}={value}" for name, value in sorted(environ.items())],
         "Labels": labels(environment, release),
-        "HostConfig": {"NetworkMode": network, "RestartPolicy": {"Name": "unless-stopped"}},
+        "HostConfig": {"NetworkMode": network, "RestartPolicy": {"Name": "unless-stopped"}, "Init": True},
         "NetworkingConfig": {"EndpointsConfig": {network: {}}},
     }
 
