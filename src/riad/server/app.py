@@ -15,6 +15,7 @@ from riad import __version__
 from riad.kernel import logs
 from riad.kernel.db import Database
 from riad.kernel.faults import Fault
+from riad.server.limits import BodyLimit
 
 log = logs.named("server")
 
@@ -46,6 +47,7 @@ def application(
             await close()
 
     app = FastAPI(title="Riad", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None)
+    app.add_middleware(BodyLimit)
     app.include_router(_health(checks))
     for router in routers:
         app.include_router(router)

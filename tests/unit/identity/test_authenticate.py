@@ -1,9 +1,12 @@
+import threading
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 
 import pytest
 from sqlalchemy.orm import Session
 
-from riad.identity import authenticate, root, sessions, tokens, users
+from riad.identity import authenticate, passwords, root, sessions, tokens, users
 from riad.identity.model import Kind, Scope
 from riad.kernel import faults
 from riad.kernel.clock import FixedClock
@@ -142,3 +145,22 @@ def test_a_use_is_recorded_now_and_then(session, clock, ada) -> None:
     assert not tokens.use_is_due(session, row.id, clock=clock)
     clock.advance(tokens.USE_RECORDED)
     assert tokens.use_is_due(session, row.id, clock=clock)
+
+
+def test_a_flood_of_guesses_is_turned_away_instead_of_taking_every_thread() -> None:
+    gate = threading.Event()
+
+    class Slow:
+        def verify(self, *_: str) -> bool:
+            gate.wait(10)
+            return True
+
+    with pytest.MonkeyPatch.context() as patch, ThreadPoolExecutor(20) as pool:
+        patch.setattr(passwords, "_HASHER", Slow())
+        guesses = [pool.submit(passwords.matches, "guess", "hash") for _ in range(20)]
+        try:
+            refused = [guess.exception() for guess in islice(as_completed(guesses, timeout=10), 12)]
+        finally:
+            gate.set()
+    assert all(isinstance(error, Fault) and error.kind is faults.Kind.EXHAUSTED for error in refused)
+    assert sum(guess.exception() is None for guess in guesses) == 8

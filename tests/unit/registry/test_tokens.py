@@ -81,3 +81,9 @@ def test_a_byte_range_is_read_as_http_says(header: str | None, expected: tuple[i
 def test_every_kind_of_fault_has_a_status_and_a_code() -> None:
     assert set(STATUS) == set(CODE) == set(Kind)
     assert all(400 <= status < 500 for status, _ in REASONS.values())
+
+
+def test_a_damaged_key_is_refused_since_anybody_could_sign_with_it(tmp_path: Path) -> None:
+    (tmp_path / "registry.key").write_bytes(b"")
+    with pytest.raises(Fault, match="not a signing key"):
+        tokens.load_key(tmp_path / "registry.key")

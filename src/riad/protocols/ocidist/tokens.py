@@ -19,12 +19,13 @@ from pathlib import Path
 from typing import Any
 
 from riad.identity.model import Kind, Principal, Scope, User
-from riad.kernel.faults import unauthenticated
+from riad.kernel.faults import conflict, unauthenticated
 
 SERVICE = "container_registry"
 LIFETIME = timedelta(minutes=10)
 PULL_USERNAME = "riad-pull"
 PULL_LIFETIME = timedelta(hours=1)
+KEY_BYTES = 32
 
 Granted = Mapping[str, frozenset[str]]
 """Resource (`repository:demo/app`) to actions."""
@@ -46,15 +47,30 @@ class Claims:
 
 
 def load_key(file: Path) -> bytes:
-    """The signing key of this installation, made at first use."""
+    """The signing key of this installation, made at first use, whole or not at all: anybody could sign with less.
+
+    Raises CONFLICT for a file that is no key.
+    """
     try:
-        return file.read_bytes()
+        key = file.read_bytes()
     except FileNotFoundError:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(handle, "wb") as opened:
-            opened.write(secrets.token_bytes(32))
-        return file.read_bytes()
+        key = secrets.token_bytes(KEY_BYTES)
+        _keep(file, key)
+    if len(key) != KEY_BYTES:
+        raise conflict(f"{file} is not a signing key ({KEY_BYTES} bytes); remove it, and clients log in again")
+    return key
+
+
+def _keep(file: Path, key: bytes) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    part = file.with_name(f"{file.name}.part")
+    part.unlink(missing_ok=True)
+    handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(handle, "wb") as opened:
+        opened.write(key)
+        opened.flush()
+        os.fsync(opened.fileno())
+    part.replace(file)
 
 
 def issue(key: bytes, principal: Principal, granted: Granted, *, now: datetime, lifetime: timedelta = LIFETIME) -> str:
