@@ -8,7 +8,7 @@ from typing import Any
 from riad.dockerclient.containers import Documents, Filters, filters_text
 from riad.dockerclient.errors import faults_ignored
 from riad.dockerclient.transport import Transport
-from riad.kernel.faults import Kind
+from riad.kernel.faults import Fault, Kind
 
 
 class Networks:
@@ -51,6 +51,10 @@ class Networks:
         """The network of that name, made where it is missing; two callers at once get the same one."""
         with faults_ignored(Kind.NOT_FOUND):
             return await self.inspect(name)
-        with faults_ignored(Kind.CONFLICT):
+        try:
             await self.create(name, labels=labels)
+        except Fault as refused:
+            with faults_ignored(Kind.NOT_FOUND):  # somebody else made it in between
+                return await self.inspect(name)
+            raise refused from None
         return await self.inspect(name)

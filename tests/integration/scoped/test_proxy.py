@@ -117,9 +117,9 @@ async def test_another_projects_things_cannot_be_joined(house: House) -> None:
     await house.other.networks.create("their-network")
     await house.other.volumes.create("their-volume")
     shop = house.shop
-    await refused(run(shop, HostConfig={"NetworkMode": "their-network"}), Kind.NOT_FOUND)
-    await refused(run(shop, HostConfig={"VolumesFrom": ["theirs"]}), Kind.NOT_FOUND)
-    await refused(run(shop, HostConfig={"VolumesFrom": [f"{theirs[:12]}:rw"]}), Kind.NOT_FOUND)
+    await refused(run(shop, HostConfig={"NetworkMode": "their-network"}), Kind.DENIED)
+    await refused(run(shop, HostConfig={"VolumesFrom": ["theirs"]}), Kind.DENIED)
+    await refused(run(shop, HostConfig={"VolumesFrom": [f"{theirs[:12]}:rw"]}), Kind.DENIED)
     await refused(run(shop, HostConfig={"Binds": ["their-volume:/v"]}), Kind.CONFLICT)
     await refused(shop.volumes.create("their-volume"), Kind.CONFLICT)
     mine = await run(shop, name="mine")

@@ -11,7 +11,8 @@ Why the settings are as they are:
 - no `check` on servers: roll-outs probe a release before it gets traffic; with one server in a backend a check could
   only turn a slow answer into an error page.
 - `retries`, a second apart: a container or server that is being started again costs patience, not an error. They only
-  concern connections that were not accepted, so no request is sent twice.
+  concern connections that were not accepted, so no request is sent twice. `redispatch 1` chooses anew at each of them:
+  a request that waits finds the service at its new address.
 - `timeout http-request` bounds the head of a request only; a push of many gigabytes may take its time, as long as
   bytes flow.
 """
@@ -82,7 +83,7 @@ defaults edge
     option forwardfor
     option clitcpka
     option srvtcpka
-    option redispatch
+    option redispatch 1
     timeout connect 5s
     timeout client 1h
     timeout server 1h
@@ -115,6 +116,7 @@ backend no-such-service from edge
 
 defaults services from edge
     errorfile 503 {folder}/service-down.http
+    timeout connect 2s
     retries 5
 
 {"".join(_backend(slot, upstreams.get(slot)) for slot in range(1, settings.slots + 1))}"""

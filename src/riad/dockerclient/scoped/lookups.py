@@ -101,11 +101,17 @@ class Lookups:
             )
 
     async def meet(self, needs: Needs) -> None:
-        """Everything that a new container names is the project's; volumes are made where they are missing."""
-        for network in sorted(needs.networks):
-            await self.network(network)
-        for container in sorted(needs.containers):
-            await self.container(container)
+        """Everything that a new container names is the project's; volumes are made where they are missing.
+
+        Raises DENIED where it is not: clients take NOT_FOUND for a missing image here, and pull it.
+        """
+        try:
+            for network in sorted(needs.networks):
+                await self.network(network)
+            for container in sorted(needs.containers):
+                await self.container(container)
+        except Fault as fault:
+            raise denied(f"riad: {fault.message}") if fault.kind is Kind.NOT_FOUND else fault from None
         for volume in sorted(needs.volumes):
             await self.ensure_volume(volume)
 
