@@ -7,6 +7,9 @@ import sys
 from riad.cli.home import Home
 from riad.cli.supervisor import Part
 
+# Threads that unpack layers or hash passwords would otherwise each keep a heap of their own for ever (mallopt(3)).
+THRIFTY = {"MALLOC_ARENA_MAX": "2", "MALLOC_TRIM_THRESHOLD_": "131072", "MALLOC_MMAP_THRESHOLD_": "131072"}
+
 
 def parts_of(home: Home) -> list[Part]:
     """In start order. Settings of the server that are not about the home come from the environment (RIAD_…)."""
@@ -21,6 +24,7 @@ def parts_of(home: Home) -> list[Part]:
             f"--host=unix://{home.engine_socket}",
         ),
         log=home.logs / "engine.log",
+        environ=THRIFTY,
     )
     server = Part(
         name="server",
@@ -35,6 +39,7 @@ def parts_of(home: Home) -> list[Part]:
             f"--edge-socket={home.edge_socket}",
         ),
         log=home.logs / "server.log",
+        environ=THRIFTY,
     )
     edge = Part(
         name="edge",
