@@ -1,3 +1,3 @@
 """What every test may ask for."""
 
-pytest_plugins = ["databases", "serving"]
+pytest_plugins = ["leftovers", "databases", "serving"]
