@@ -63,15 +63,15 @@ class FakeRegistry:
     def __init__(self) -> None:
         self.digests: dict[str, str] = {}
 
-    def resolve(self, reference: str) -> str | None:
+    def resolve(self, reference: str, *, project_id: int) -> str | None:
         if not reference.startswith("localhost:8080/"):
             return None
         if reference not in self.digests:
             raise not_found(f"{reference}: no such image; has the job that builds it pushed it?")
         return self.digests[reference]
 
-    def credentials(self, project_path: str) -> Credentials | None:
-        return Credentials("riad", f"for {project_path}")
+    def credentials(self, project_id: int) -> Credentials | None:
+        return Credentials("riad", f"for {project_id}")
 
 
 @dataclass

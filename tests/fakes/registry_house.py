@@ -35,7 +35,7 @@ class FakeProjects:
     known: dict[str, FakeProject] = field(default_factory=dict)
 
     def add(self, path: str, group_id: int, visibility: Visibility) -> FakeProject:
-        project = FakeProject(len(self.known) + 1, group_id, visibility)
+        project = FakeProject(max((p.id for p in self.known.values()), default=0) + 1, group_id, visibility)
         self.known[path] = project
         return project
 

@@ -24,7 +24,7 @@ def deploy(
         again = _asked_before(session, job, wanted.environment)
     if again is not None:
         return again
-    digest = images.resolve(wanted.image)
+    digest = images.resolve(wanted.image, project_id=job.project_id)
     with database.write() as session:
         environment = environments.ensure(
             session,

@@ -39,7 +39,7 @@ def ensure(
         _rename(session, row, names.service_name(service))
     row.slot = row.slot if row.slot is not None else _free_slot(session)
     row.state, row.updated_at = EnvironmentState.AVAILABLE, clock.now()
-    row.external_url = external_url or row.external_url
+    row.external_url = names.external_url(external_url) if external_url else row.external_url
     session.flush()
     return row.value()
 
@@ -81,9 +81,9 @@ def at_the_edge(session: Session) -> list[Environment]:
 
 
 def set_external_url(session: Session, environment_id: int, url: str | None, *, clock: Clock) -> Environment:
-    """The address that users are shown; None or "": the service's own."""
+    """The address that users are shown; None or "": the service's own. Raises INVALID for what is not http(s)."""
     row = session.get_one(EnvironmentRow, environment_id)
-    row.external_url, row.updated_at = url or None, clock.now()
+    row.external_url, row.updated_at = names.external_url(url) if url else None, clock.now()
     session.flush()
     return row.value()
 

@@ -12,6 +12,7 @@ from riad.kernel.faults import invalid
 _LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _ENVIRONMENT = re.compile(r"[A-Za-z0-9_ ./${}-]{1,255}")
 _SLUG_LENGTH = 24
+URL = re.compile(r"https?://[!-~]{1,2000}")
 
 
 class Tier(enum.StrEnum):
@@ -61,6 +62,13 @@ def service_name(text: str) -> str:
     """Checks a chosen name: it becomes the first label of a host name. Raises INVALID."""
     if not _LABEL.fullmatch(text):
         raise invalid(f'service name "{text}" may hold a-z, 0-9 and - only, at most 63, and no - at either end')
+    return text
+
+
+def external_url(text: str) -> str:
+    """Checks an address that pages link to: nothing but http(s), or it could be a script. Raises INVALID."""
+    if not URL.fullmatch(text):
+        raise invalid(f'external_url "{text[:200]}" is not an http(s) address')
     return text
 
 

@@ -17,13 +17,14 @@ class Credentials:
 class Images(Protocol):
     """Riad's registry, as deploy sees it. Called from threads."""
 
-    def resolve(self, reference: str) -> str | None:
+    def resolve(self, reference: str, *, project_id: int) -> str | None:
         """The digest (`sha256:…`) of `localhost:8080/demo/app:tag`; None where the name belongs to another registry.
 
-        Raises NOT_FOUND where it belongs to this one and there is no such image.
+        Raises NOT_FOUND where it belongs to this one and there is no such image, or none that the project may use: its
+        own and those of public projects.
         """
 
-    def credentials(self, project_path: str) -> Credentials | None:
+    def credentials(self, project_id: int) -> Credentials | None:
         """A sign-in that may read this project's images; None where none is needed."""
 
 

@@ -148,7 +148,7 @@ class Steps:
     async def _auth(self, environment: Environment, release: Release) -> RegistryAuth | None:
         if "@" not in release.image:
             return None
-        found = await asyncio.to_thread(self.images.credentials, environment.project_path)
+        found = await asyncio.to_thread(self.images.credentials, environment.project_id)
         return RegistryAuth(found.username, found.password) if found else None
 
     def _known(self, release: Release, found: dict[str, Any]) -> Release:

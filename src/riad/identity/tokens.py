@@ -116,5 +116,10 @@ def revoke_job(session: Session, job_id: int) -> None:
     session.execute(delete(JobTokenRow).where(JobTokenRow.job_id == job_id))
 
 
+def job_runs(session: Session, job_id: int) -> bool:
+    """Whether the job still has its token: what was derived from it must not outlive it."""
+    return session.scalar(select(JobTokenRow.id).where(JobTokenRow.job_id == job_id)) is not None
+
+
 def _by_secret(session: Session, text: str) -> TokenRow | None:
     return session.scalar(select(TokenRow).where(TokenRow.secret_hash == secret.digest(text)))

@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 from riad.identity.model import Visibility
 from riad.oci.reference import is_repository_path
 from riad.registry.faults import Reason, Refusal
+from riad.registry.store import repository
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +63,14 @@ class Projects(Protocol):
 
 
 def project_of(session: Session, projects: Projects, name: RepositoryName) -> Project | None:
-    """The project that `name` belongs to; the longest path wins."""
+    """The project that `name` belongs to; the longest path wins.
+
+    A name that holds images stays with the project that pushed them: when that is renamed and another one gets its
+    path, the newcomer must not get the images as well.
+    """
+    held = repository(session, name.text)
+    if held is not None:
+        return projects.by_id(session, held.project_id)
     for path in name.project_paths():
         found = projects.by_path(session, path)
         if found is not None:

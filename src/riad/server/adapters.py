@@ -14,6 +14,7 @@ from riad.forge import projects
 from riad.forge.model import Project
 from riad.identity import tokens as access_tokens
 from riad.identity import users
+from riad.identity.model import Visibility
 from riad.kernel.clock import Clock
 from riad.kernel.db import Database
 from riad.kernel.faults import Fault, Kind, not_found
@@ -22,6 +23,7 @@ from riad.pipelines import store as pipelines
 from riad.pipelines.ports import ProjectFacts, UserFacts
 from riad.protocols.ocidist import tokens
 from riad.registry import listings
+from riad.registry.names import RepositoryName, project_of
 
 
 class RegistryProjects:
@@ -87,23 +89,25 @@ class RegistryImages:
     host: str
     signing_key: bytes
 
-    def resolve(self, reference: str) -> str | None:
+    def resolve(self, reference: str, *, project_id: int) -> str | None:
         parsed = parse_reference(reference)
         if parsed.domain != self.host:
             return None
         with self.database.read() as session:
             try:
+                owner = project_of(session, RegistryProjects(), RepositoryName.parse(parsed.path))
+                if owner is None or (owner.id != project_id and owner.visibility is not Visibility.PUBLIC):
+                    raise not_found("another project's image")  # it may be on the engine, so a pull might not ask
                 return str(listings.find(session, parsed.path, parsed.digest or parsed.tag or "latest").digest)
             except Fault as fault:
                 if fault.kind is not Kind.NOT_FOUND:
                     raise
-        raise not_found(f"there is no image {reference}; push it before deploying it")
+        raise not_found(f"there is no image {reference} that this project may use; push it before deploying it")
 
-    def credentials(self, project_path: str) -> Credentials | None:
+    def credentials(self, project_id: int) -> Credentials | None:
         """A sign-in that reads this project's images, for an hour."""
         with self.database.read() as session:
-            project = projects.by_path(session, project_path)
-            kept = listings.repositories_of(session, project.id) if project else []
+            kept = listings.repositories_of(session, project_id)
         names = [each.name for each in kept]
         username, password = tokens.pull_credentials(self.signing_key, *names, now=self.clock.now())
         return Credentials(username=username, password=password) if names else None

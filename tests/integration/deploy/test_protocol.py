@@ -268,3 +268,10 @@ async def test_a_stopped_environment_answers_no_more_and_its_place_is_free(house
     code, _ = await house.riad(house.job(8), CI_ENVIRONMENT_NAME="production")
     assert code == 0
     assert await house.world.ask() == "one"
+
+
+async def test_a_link_that_would_run_a_script_is_no_address(house: House) -> None:
+    url = f"/api/v4/projects/{house.project_id}/environments"
+    refused = await house.post(url, name="review", external_url="javascript:alert(1)")
+    assert (refused.status_code, "is not an http(s) address" in refused.text) == (400, True)
+    assert (await house.post(url, name="review", external_url="https://review.example")).status_code == 201

@@ -4,7 +4,9 @@ import pytest
 
 from fakes.asgi import TestClient
 from fakes.registry_house import PASSWORD, House, digest
+from riad.identity import members
 from riad.identity import tokens as identity_tokens
+from riad.identity.model import Access
 from riad.protocols.ocidist import tokens
 
 from .conftest import client_of
@@ -112,6 +114,38 @@ def test_a_job_pushes_to_its_own_project_alone(house: House, anyone: TestClient)
     assert anyone.post("/v2/demo/open/blobs/uploads/", auth=login).status_code == 403
     push = token(anyone, "repository:demo/app:pull,push", auth=login)
     assert anyone.post("/v2/demo/app/blobs/uploads/", headers=bearer(push)).status_code == 202
+
+
+def test_what_a_job_was_given_ends_with_the_job(house: House, anyone: TestClient) -> None:
+    own = house.projects.known["demo/app"].id
+    with house.database.write() as session:
+        secret = identity_tokens.issue_job(session, user_id=house.dana, project_id=own, job_id=7, clock=house.clock)
+    push = token(anyone, "repository:demo/app:pull,push", auth=("gitlab-ci-token", secret))
+    with house.database.write() as session:
+        identity_tokens.revoke_job(session, 7)
+    refused = anyone.post("/v2/demo/app/blobs/uploads/", headers=bearer(push))
+    assert (refused.status_code, "the token's job has ended" in refused.text) == (401, True)
+
+
+def test_images_stay_with_their_project_when_another_gets_its_path(house: House, anyone: TestClient) -> None:
+    blob = b"private"
+    anyone.post(f"/v2/demo/app/blobs/uploads/?digest={digest(blob)}", content=blob, auth=("dana", PASSWORD))
+    renamed = house.projects.known["demo/app"]
+    house.projects.known["demo/renamed"] = renamed
+    newcomer = house.projects.add("demo/app", renamed.group_id, renamed.visibility)
+    with house.database.write() as session:
+        members.set(
+            session,
+            source="project",
+            source_id=newcomer.id,
+            user_id=house.sam,
+            access=Access.DEVELOPER,
+            clock=house.clock,
+        )
+    refused = anyone.get(f"/v2/demo/app/blobs/{digest(blob)}", auth=("sam", PASSWORD))
+    assert (refused.status_code, refused.json()["errors"][0]["code"]) == (404, "NAME_UNKNOWN")
+    assert anyone.post("/v2/demo/app/blobs/uploads/", auth=("sam", PASSWORD)).status_code == 404
+    assert anyone.get(f"/v2/demo/app/blobs/{digest(blob)}", auth=("dana", PASSWORD)).content == blob
 
 
 def test_a_token_that_is_over_is_asked_for_again(house: House, anyone: TestClient) -> None:

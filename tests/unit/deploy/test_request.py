@@ -31,6 +31,17 @@ def test_newlines_and_backslashes_travel_in_a_value() -> None:
     assert parse("image=a\nenv=KEY=one\\ntwo\\\\n\n").settings.environ == {"KEY": "one\ntwo\\n"}
 
 
+@pytest.mark.parametrize("end", ["\x0b", "\x0c", "\x1c", "\x85", "\u2028", "\r"])
+def test_nothing_but_a_newline_ends_a_value(end: str) -> None:
+    found = parse(f"image=mine\nenv=TITLE=a{end}image=theirs\n")
+    assert (found.image, found.settings.environ) == ("mine", {"TITLE": f"a{end}image=theirs"})
+
+
+def test_a_setting_that_is_given_twice_is_refused() -> None:
+    with pytest.raises(Fault, match="--image: is given twice"):
+        parse("image=mine\nimage=theirs\n")
+
+
 def test_every_finding_is_told_at_once_by_the_name_of_its_option() -> None:
     with pytest.raises(Fault) as caught:
         parse("port=99999\nhealth=health\nenv=1A=x\nname=Shop\ntimeout=0\nimage=a b\nreplicas=3\nurl=ftp://x\n")

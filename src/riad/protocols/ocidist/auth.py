@@ -14,6 +14,7 @@ from fastapi import Request
 from sqlalchemy.orm import Session
 
 from riad.identity import authenticate, users
+from riad.identity import tokens as access_tokens
 from riad.identity.model import ANONYMOUS, Principal
 from riad.kernel.faults import Fault, Kind, unauthenticated
 from riad.protocols.ocidist import tokens
@@ -71,6 +72,8 @@ def _bearer(services: Services, session: Session, token: str) -> Caller:
         user = users.by_id(session, [claims.user_id]).get(claims.user_id)
         if user is None or user.blocked:
             raise unauthenticated("the token's user is gone or blocked")
+    if claims.job_id is not None and not access_tokens.job_runs(session, claims.job_id):
+        raise unauthenticated("the token's job has ended")
     return Caller(claims.principal(user), claims.granted)
 
 
