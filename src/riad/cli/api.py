@@ -20,7 +20,6 @@ from riad.kernel.faults import Fault, Kind, invalid, unauthenticated, unavailabl
 
 _KINDS = {
     400: Kind.INVALID,
-    401: Kind.UNAUTHENTICATED,
     403: Kind.DENIED,
     404: Kind.NOT_FOUND,
     409: Kind.CONFLICT,
@@ -90,6 +89,11 @@ class Api:
         except urllib.error.HTTPError as error:
             if error.code == 416:
                 return b""
+            if error.code == 401:
+                raise unauthenticated(
+                    f"{self.url} does not take this token (revoked, expired or mistyped); "
+                    "set RIAD_TOKEN to another, from your access tokens page or `riad token create`"
+                ) from None
             raise Fault(_KINDS.get(error.code, Kind.INTERNAL), _message(error)) from None
         except (urllib.error.URLError, OSError) as error:
             reason = getattr(error, "reason", error)
@@ -130,4 +134,4 @@ def _message(error: urllib.error.HTTPError) -> str:
             f"{key}: {', '.join(map(str, value)) if isinstance(value, list) else value}"
             for key, value in message.items()
         )
-    return str(message)
+    return str(message).removeprefix(f"{error.code} ")  # GitLab's errors repeat the status
