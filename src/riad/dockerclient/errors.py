@@ -22,6 +22,16 @@ _KINDS = {
 }
 
 
+class EngineAway(Fault):
+    """UNAVAILABLE because no engine answered, or not to the end: what was asked may have happened or not.
+
+    An engine that itself cannot reach something (a registry) answers so: that is a plain fault, also UNAVAILABLE.
+    """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(Kind.UNAVAILABLE, message)
+
+
 def fault_of(status: int, body: bytes) -> Fault:
     """The fault for an answer with `status` ≥ 400; an unknown status is INTERNAL."""
     return Fault(_KINDS.get(status, Kind.INVALID if 400 <= status < 500 else Kind.INTERNAL), _message(status, body))

@@ -15,8 +15,7 @@ import aiohttp
 from aiohttp import ClientTimeout
 
 from riad.dockerclient.address import Address
-from riad.dockerclient.errors import fault_of
-from riad.kernel.faults import Fault, unavailable
+from riad.dockerclient.errors import EngineAway, fault_of
 
 Body = bytes | AsyncIterable[bytes] | BinaryIO
 
@@ -101,8 +100,8 @@ class Transport:
             text = await response.read()
         return json.loads(text) if text.strip() else None
 
-    def lost(self, why: str) -> Fault:
-        return unavailable(f"no container engine at {self.address.text}: {why}")
+    def lost(self, why: str) -> EngineAway:
+        return EngineAway(f"no container engine at {self.address.text}: {why}")
 
     def _open(self) -> aiohttp.ClientSession:
         if self._session is None:

@@ -147,6 +147,13 @@ async def test_an_image_that_nobody_has_is_named(place: Place):
         await place.executor.prepare(order(image="nobody:1"), files, lambda line: None)
 
 
+async def test_an_image_whose_registry_cannot_be_reached_is_not_waited_for(place: Place):
+    if place.engine is not None:
+        place.engine.fail_next("pull", status=503, message="cannot reach a registry for nobody:1")
+    with pytest.raises(ImageUnavailable, match="nobody:1"):
+        await place.executor.prepare(order(image="nobody:1"), files, lambda line: None)
+
+
 async def test_a_stopped_box_has_ended(place: Place):
     await prepared(place)
     await place.executor.start("box-1")

@@ -12,7 +12,7 @@ from contextlib import suppress
 from typing import Any, BinaryIO
 
 from riad.dockerclient.client import DockerClient
-from riad.dockerclient.errors import faults_ignored
+from riad.dockerclient.errors import EngineAway, faults_ignored
 from riad.dockerclient.images import RegistryAuth
 from riad.dockerclient.progress import Progress
 from riad.kernel.faults import Fault, Kind
@@ -116,9 +116,9 @@ class DockerExecutor:
             auth = RegistryAuth(login.username, login.password, login.registry)
         try:
             await self._docker.images.pull(_with_tag(name), auth, _ignore)
+        except EngineAway:
+            raise
         except Fault as fault:
-            if fault.kind is Kind.UNAVAILABLE:
-                raise
             raise ImageUnavailable(name, fault.message) from None
 
     async def _owner(self, container: str, image: Mapping[str, Any]) -> Owner:
