@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
+
 from integration.loop.house import EXAMPLE, House
 
 pytestmark = [pytest.mark.root, pytest.mark.slow]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+
 from integration.loop.house import House
 from integration.loop.traffic import Traffic
 
