@@ -2,8 +2,6 @@ from __future__ import annotations
 
 import asyncio
 import io
-import itertools
-import os
 import tarfile
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -21,8 +19,6 @@ from riad.engine.host import overlayfs
 from riad.engine.images.importing import import_image
 from riad.engine.images.model import Image
 from riad.oci.reference import parse_reference
-
-_SUBNETS = itertools.count(os.getpid())
 
 
 @dataclass
@@ -133,11 +129,10 @@ Opened = Callable[[], AbstractAsyncContextManager[Workbench]]
 @pytest.fixture
 def opened(tmp_path: Path, base_archive: bytes) -> Opened:
     """Starts an engine on the test's own root; once more after it was closed is a restart."""
-    subnet = next(_SUBNETS) % 250
 
     @asynccontextmanager
     async def open_bench() -> AsyncIterator[Workbench]:
-        async with build_engine(tmp_path, subnet=subnet) as engine:
+        async with build_engine(tmp_path) as engine:
             if engine.images.find(BASE) is None:
                 await import_image(engine.images, io.BytesIO(base_archive), reference=parse_reference(BASE))
             yield Workbench(engine, tmp_path)

@@ -12,7 +12,6 @@ import tempfile
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from ipaddress import IPv4Interface
 from pathlib import Path
 
 from aiohttp import web
@@ -54,9 +53,9 @@ class BuildEngine:
 
 @asynccontextmanager
 async def build_engine(
-    root: Path, *, subnet: int, wrap: Callable[[Commands], Commands] = lambda commands: commands
+    root: Path, *, wrap: Callable[[Commands], Commands] = lambda commands: commands
 ) -> AsyncIterator[BuildEngine]:
-    """`subnet` is the third number of 10.213.N.0/24; `wrap` may stand before the real commands.
+    """`wrap` may stand before the real commands.
 
     State, images and cache live in `root`/data and are found again by the next engine on it.
     """
@@ -65,7 +64,7 @@ async def build_engine(
     run.mkdir(exist_ok=True)
     state, clock = State(data), SystemClock()
     images = Images(state, data)
-    settings = NetworkSettings(instance, run, IPv4Interface(f"10.213.{subnet}.1/24"))
+    settings = NetworkSettings(instance, run)
     networks = Networks(state, settings, clock=clock)
     await networks.recover([])
     commands = wrap(
@@ -127,8 +126,8 @@ async def _version(_: web.Request) -> web.Response:
     return web.json_response({"ApiVersion": "1.47", "Version": "27.5.1", "Os": "linux", "Arch": "amd64"})
 
 
-async def _serve(root: Path, subnet: int) -> None:
-    async with build_engine(root, subnet=subnet) as engine:
+async def _serve(root: Path) -> None:
+    async with build_engine(root) as engine:
         await import_base(engine, root / "base")
         print(engine.socket, flush=True)
         await asyncio.Event().wait()
@@ -136,4 +135,4 @@ async def _serve(root: Path, subnet: int) -> None:
 
 if __name__ == "__main__":
     with contextlib.suppress(KeyboardInterrupt):
-        asyncio.run(_serve(Path(sys.argv[1]), int(sys.argv[2])))
+        asyncio.run(_serve(Path(sys.argv[1])))

@@ -76,7 +76,6 @@ async def running(root: Path) -> AsyncIterator[Engine]:
         sys.executable,
         str(tests / "build_engine.py"),
         str(root),
-        str((os.getpid() + 125) % 250),
         env={**os.environ, "PYTHONPATH": f"{tests}:{tests.parent / 'src'}"},
         stdout=asyncio.subprocess.PIPE,
     )

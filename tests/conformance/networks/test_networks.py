@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import secrets
 import socket
 import urllib.request
 
@@ -39,16 +40,22 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def free_network() -> str:
+    """The first three numbers of a network that the host has no route to, most likely."""
+    return f"10.{100 + secrets.randbelow(100)}.{secrets.randbelow(256)}"
+
+
 def test_a_network_is_made_listed_inspected_and_removed(engine: RunningEngine) -> None:
+    net = free_network()
     made = engine.out(
-        "network", "create", "--label", "team=a", "--subnet", "10.99.77.0/24", "--gateway", "10.99.77.9", "n1"
+        "network", "create", "--label", "team=a", "--subnet", f"{net}.0/24", "--gateway", f"{net}.9", "n1"
     )
     assert len(made) == 64
     assert engine.out(
         "network", "ls", "--filter", "name=n1", "--format", "{{.ID}} {{.Name}} {{.Driver}} {{.Scope}}"
     ) == (f"{made[:12]} n1 bridge local")
     (shape,) = json.loads(engine.out("network", "inspect", "n1"))
-    assert shape["IPAM"]["Config"] == [{"Subnet": "10.99.77.0/24", "Gateway": "10.99.77.9"}]
+    assert shape["IPAM"]["Config"] == [{"Subnet": f"{net}.0/24", "Gateway": f"{net}.9"}]
     assert shape["Labels"] == {"team": "a"}
     assert shape["Containers"] == {}
     assert engine.out("network", "rm", made[:8]) == made[:8]
@@ -164,13 +171,14 @@ def test_a_resting_container_is_connected_from_its_next_start(engine: RunningEng
 
 
 def test_addresses_names_and_hosts_as_asked(engine: RunningEngine) -> None:
-    engine.docker("network", "create", "--subnet", "10.99.78.0/24", "n1")
+    net = free_network()
+    engine.docker("network", "create", "--subnet", f"{net}.0/24", "n1")
     said = engine.out(
-        "run", "--rm", "--network", "n1", "--ip", "10.99.78.55", "--mac-address", "02:00:00:00:00:77", "--add-host",
+        "run", "--rm", "--network", "n1", "--ip", f"{net}.55", "--mac-address", "02:00:00:00:00:77", "--add-host",
         "db:10.0.0.9", "--add-host", "up:host-gateway", "--dns-search", "corp.example", "--hostname", "me", BASE,
         "cat", "/etc/hosts", "/etc/resolv.conf", "/sys/class/net/eth0/address",
     )  # fmt: skip
-    for line in ("10.0.0.9\tdb", "10.99.78.1\tup", "10.99.78.55\tme", "nameserver 10.99.78.1", "search corp.example"):
+    for line in ("10.0.0.9\tdb", f"{net}.1\tup", f"{net}.55\tme", f"nameserver {net}.1", "search corp.example"):
         assert line in said.splitlines()
     assert said.splitlines()[-1] == "02:00:00:00:00:77"
     refused = engine.docker("run", "--rm", "--ip", "10.1.1.1", BASE, "true", check=False)

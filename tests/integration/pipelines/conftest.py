@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import shutil
 import signal
 import subprocess
@@ -30,7 +29,6 @@ class RealEngine:
 
     root: Path
     run: Path
-    subnet: int
     process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -39,7 +37,6 @@ class RealEngine:
 
     def start(self) -> None:
         arguments = ["--data-root", self.root, "--exec-root", self.run, "-H", self.host]
-        arguments += ["--bip", f"10.214.{self.subnet}.1/24"]
         with (self.root.parent / "engine.log").open("ab") as log:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "riad.cli.main", "engine", *map(str, arguments)], stdout=log, stderr=log
@@ -67,8 +64,8 @@ class RealEngine:
 @pytest.fixture(scope="session")
 def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealEngine]:
     folder = tmp_path_factory.mktemp("pipelines-engine")
-    run = Path(tempfile.mkdtemp(prefix="riad-pl-", dir="/run"))  # socket paths are short
-    made = RealEngine(folder / "data", run, 1 + os.getpid() % 250)
+    run = Path(tempfile.mkdtemp(prefix="riad-pl-"))  # socket paths are short
+    made = RealEngine(folder / "data", run)
     made.root.mkdir()
     made.start()
 
