@@ -125,10 +125,10 @@ def main() -> None:
 
 def measure(home: homes.Home, work: Path) -> None:
     demo._riad("up")
-    demo._riad("base", "build", *demo.IMAGES)
+    demo._riad("base", "build", demo.python_image(), demo.TOOLS)
     api = apis.connect()
     demo._ensure_project(api)
-    shutil.copytree(demo.EXAMPLE, work)
+    demo.copy_example(work)
     stamp_scripts(work)
     demo._expect(follow(api, demo.PROJECT, sha=demo._push(work, home, api), timeout=600), "success")
     load = Load(host=f"{demo.SERVICE}.{home.domain}:{home.port}", port=home.port)

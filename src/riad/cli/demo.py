@@ -36,7 +36,8 @@ PROJECT = "demo/flask-hello"
 SERVICE = "flask-hello"
 EXAMPLE = Path(__file__).parents[3] / "examples" / "flask-hello"
 CHECKOUT = Path(__file__).parents[3]
-IMAGES = ("python:3.11", "docker:cli")
+PYTHON = "python:3.11"
+TOOLS = "docker:cli"
 
 
 @dataclass(slots=True)
@@ -84,7 +85,7 @@ def _show(home: Home, work: Path) -> None:
         _riad("up")
     _say("Base images, made from this distribution's package mirror (cached)")
     with times.of("base images"):
-        _riad("base", "build", *IMAGES)
+        _riad("base", "build", python_image(), TOOLS)
     api = apis.connect()
     _say(f"The project {PROJECT}")
     _ensure_project(api)
@@ -167,7 +168,7 @@ def _push(work: Path, home: Home, api: Api) -> str:
     """The first time: init, add, commit, remote add, push. Later: one more commit. Returns the pushed commit."""
     fresh = not (work / ".git").exists()
     if fresh:
-        shutil.copytree(EXAMPLE, work, dirs_exist_ok=True)
+        copy_example(work)
         _git(work, "init", "--quiet", "--initial-branch=main")
         _keep_credentials(work, home, api)
         _git(work, "add", ".")
@@ -180,6 +181,22 @@ def _push(work: Path, home: Home, api: Api) -> str:
     _git(work, "push", "--quiet", "--set-upstream", "origin", "main")
     _hand_to_caller(work)
     return _git(work, "rev-parse", "HEAD").strip()
+
+
+def python_image() -> str:
+    """The example's Python, or the one that this host's distribution has instead (Ubuntu)."""
+    from riad.base import host
+    from riad.base.recipes import offered
+
+    made = [recipe.name for recipe in offered(*host.distribution()) if recipe.family == "python"]
+    return PYTHON if PYTHON in made or not made else made[0]
+
+
+def copy_example(work: Path) -> None:
+    shutil.copytree(EXAMPLE, work, dirs_exist_ok=True)
+    for name in ("Dockerfile", ".gitlab-ci.yml"):
+        file = work / name
+        file.write_text(file.read_text().replace(PYTHON, python_image()))
 
 
 def _keep_credentials(work: Path, home: Home, api: Api) -> None:

@@ -1,16 +1,21 @@
-"""`riad down`: stop the containers, then the processes, and say what was stopped."""
+"""`riad down`: stop the processes and the containers, and say what was stopped."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
+import shutil
 import signal
+from pathlib import Path
 
 import click
 
+from riad.cli import containers
 from riad.cli import home as homes
 from riad.cli.home import Home
 from riad.cli.main import print_json
+from riad.cli.parts import parts_of
 from riad.cli.supervisor import Process, process_of, read_supervision
 from riad.kernel.faults import denied, unavailable
 
@@ -40,32 +45,43 @@ def stop(home: Home) -> list[str]:
         raise denied("Riad runs as root: sudo -E riad down")
     names = [name for name, process in parts.items() if process.alive()]
     if "engine" in names:
-        names += _stop_containers(home)
-    # Without its supervisor (killed by hand) the parts are ended one by one.
-    for process in [supervisor] if supervisor.alive() else reversed(parts.values()):
-        _end(process)
-    home.supervision.unlink(missing_ok=True)
+        names += containers.running(home.engine_socket)
+    if supervisor.alive():
+        _end(supervisor)
+    else:
+        _stop_parts(home, parts)
+    _remove_run_files(home)
     return names
 
 
-def _stop_containers(home: Home) -> list[str]:
-    import asyncio
+def _stop_parts(home: Home, parts: dict[str, Process]) -> None:
+    """What the supervisor does, where it was killed."""
+    for part in reversed(parts_of(home)):
+        process = parts.get(part.name)
+        if process is not None and process.alive():
+            if part.before_stop is not None:
+                part.before_stop()
+            _end(process)
 
-    from riad.dockerclient.client import DockerClient
-    from riad.kernel.faults import Fault
 
-    async def stop_all() -> list[str]:
-        async with DockerClient(f"unix://{home.engine_socket}") as docker:
-            running = await docker.containers.list()
-            await asyncio.gather(
-                *(docker.containers.stop(entry["Id"], timeout=10) for entry in running), return_exceptions=True
-            )
-            return [str(entry["Names"][0]).lstrip("/") for entry in running]
+def _remove_run_files(home: Home) -> None:
+    """Nothing of what is in the run folder means anything without the processes; others' files in it stay.
 
-    try:
-        return asyncio.run(stop_all())
-    except Fault:
-        return []  # an engine that does not answer has nothing to say; its processes are ended all the same
+    Where something is still mounted there (a container that could not be ended), the folder stays as it is.
+    """
+    if any(Path(mount).is_relative_to(home.run) for mount in _mounts()):
+        return
+    for path in home.run_files:
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
+    with contextlib.suppress(OSError):
+        home.run.rmdir()
+
+
+def _mounts() -> list[str]:
+    return [line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()]
 
 
 def _end(process: Process) -> None:

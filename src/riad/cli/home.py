@@ -43,6 +43,16 @@ class Home:
         return self.run / "edge.sock"
 
     @property
+    def engine_run(self) -> Path:
+        return self.run / "engine"
+
+    @property
+    def run_files(self) -> tuple[Path, ...]:
+        """All that Riad makes in the run folder."""
+        sockets = (self.engine_socket, self.server_socket, self.edge_socket)
+        return (*sockets, self.supervision, self.engine_run, *(self.run / name for name in SERVER_RUN))
+
+    @property
     def engine_root(self) -> Path:
         return self.root / "engine"
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 
+from riad.cli import containers
 from riad.cli.home import Home
 from riad.cli.supervisor import Part
 
@@ -20,10 +22,11 @@ def parts_of(home: Home) -> list[Part]:
             *python,
             "engine",
             f"--data-root={home.engine_root}",
-            f"--exec-root={home.run / 'engine'}",
+            f"--exec-root={home.engine_run}",
             f"--host=unix://{home.engine_socket}",
         ),
         log=home.logs / "engine.log",
+        before_stop=partial(containers.stop_all, home.engine_socket),
         environ=THRIFTY,
     )
     server = Part(

@@ -18,6 +18,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,11 @@ LONGEST_PAUSE = 30.0
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One process to keep. `waits_for`: a file that must exist before it is started."""
+    """One process to keep.
+
+    `waits_for`: a file that must exist before it is started. `before_stop` is done before it is told to stop, when
+    the parts after it have stopped already; not where it has died by itself.
+    """
 
     name: str
     command: tuple[str, ...]
@@ -36,6 +41,7 @@ class Part:
     environ: dict[str, str] = field(default_factory=dict)
     waits_for: Path | None = None
     grace: float = 15.0
+    before_stop: Callable[[], None] | None = None
 
 
 @dataclass(slots=True)
@@ -185,6 +191,8 @@ class Supervisor:
         for kept in reversed(self._kept):
             if kept.pid is None or kept.pidfd is None:
                 continue
+            if kept.part.before_stop is not None:
+                kept.part.before_stop()
             with contextlib.suppress(ProcessLookupError):
                 signal.pidfd_send_signal(kept.pidfd, signal.SIGTERM)
             if not select.select([kept.pidfd], [], [], kept.part.grace)[0]:
