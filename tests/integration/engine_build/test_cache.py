@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from build_bench import Opened, Workbench
-from riad.engine.build.options import BuildOptions
+from riad.engine.build.options import PARTY, BuildOptions
 from riad.oci.reference import parse_reference
 
 pytestmark = pytest.mark.root
@@ -101,3 +101,16 @@ async def test_only_what_the_target_needs_is_built(bench: Workbench) -> None:
 async def test_a_build_argument_that_nobody_takes_is_told(bench: Workbench) -> None:
     told = await bench.build("FROM base:1\n", options=BuildOptions(build_args={"TYPO": "1"}))
     assert told.warnings == ["One or more build-args [TYPO] were not consumed"]
+
+
+async def test_parties_do_not_have_to_trust_each_others_results(bench: Workbench) -> None:
+    text = (
+        "FROM base:1\nCOPY a /a\nRUN --mount=type=cache,target=/c cat /c/* > /seen 2>/dev/null || true; echo x > /c/x\n"
+    )
+    ours, theirs = (BuildOptions(labels={PARTY: name}) for name in ("demo/ours", "demo/theirs"))
+    assert (await bench.build(text, {"a": b"1"}, options=ours)).done == ["COPY", "RUN", "LABEL"]
+    assert (await bench.build(text, {"a": b"1"}, options=ours)).done == []
+    told = await bench.build(text, {"a": b"1"}, options=theirs)
+    assert told.done == ["RUN", "LABEL"]
+    async with bench.root(told) as root:
+        assert (root / "seen").read_text() == ""

@@ -8,7 +8,8 @@ Two chains run side by side:
   the same as before, and so keeps its time: a build in which nothing changed gives the same image id.
 
 RUN reads the environment with all ARGs in force (not the proxies, which change no result), its user, working directory
-and shell, its network mode and what is mounted. COPY reads its files' names, kinds, modes, contents and the owners they
+and shell, its network mode and what is mounted; and whose build it is, since what a proxy or a cache mount gave one
+party may be a trap for another. COPY reads its files' names, kinds, modes, contents and the owners they
 get, never their times. Bump `_VERSION` when a rule here changes, lest old results answer new questions.
 """
 
@@ -41,8 +42,16 @@ def next_history(before: str, created_by: str, layer: str | None) -> str:
     return digest("step", before, created_by, layer)
 
 
-def run(layers: Iterable[Digest], action: Execute, *, network: str, hosts: Iterable[str], mounted: list[str]) -> str:
-    """`mounted` are the digests of what the command's mounts show, in their order."""
+def run(
+    layers: Iterable[Digest],
+    action: Execute,
+    *,
+    network: str,
+    hosts: Iterable[str],
+    mounted: list[str],
+    party: str = "",
+) -> str:
+    """`mounted` are the digests of what the command's mounts show, in their order; `party` is `BuildOptions.party`."""
     options = [[mount.kind, sorted(mount.options.items())] for mount in action.mounts]
     return digest(
         "run",
@@ -56,6 +65,7 @@ def run(layers: Iterable[Digest], action: Execute, *, network: str, hosts: Itera
         options,
         mounted,
         list(action.scripts),
+        *([party] if party else []),
     )
 
 

@@ -42,10 +42,13 @@ class CacheFolders:
         self._turns = Turns()
 
     @asynccontextmanager
-    async def enter(self, mount: Mount, target: str, spare: Path) -> AsyncIterator[Path]:
-        """The folder of `mount` for the time of one command; `spare` is where a private one may be made."""
+    async def enter(self, mount: Mount, target: str, spare: Path, *, party: str = "") -> AsyncIterator[Path]:
+        """The folder of `mount` for the time of one command; `spare` is where a private one may be made.
+
+        Each `party` (`BuildOptions.party`) has folders of its own.
+        """
         options = mount.options
-        name = hashlib.sha256(options.get("id", target).encode()).hexdigest()[:32]
+        name = hashlib.sha256(f"{party}\0{options.get('id', target)}".encode()).hexdigest()[:32]
         sharing = options.get("sharing", "shared")
         if sharing == "shared":
             with self._turns.seen(name):
@@ -81,7 +84,13 @@ async def shown(mount: Mount, open_tree: OpenTree) -> str:
 
 @asynccontextmanager
 async def mounted(
-    wanted: tuple[Mount, ...], folder: Path, *, cwd: str, open_tree: OpenTree, caches: CacheFolders
+    wanted: tuple[Mount, ...],
+    folder: Path,
+    *,
+    cwd: str,
+    open_tree: OpenTree,
+    caches: CacheFolders,
+    party: str = "",
 ) -> AsyncIterator[tuple[spec.Mount, ...]]:
     """Makes ready what `wanted` needs below `folder` for the time of one command."""
     async with AsyncExitStack() as stack:
@@ -92,7 +101,7 @@ async def mounted(
             if mount.kind == "tmpfs":
                 found.append(_tmpfs(mount, target))
             elif mount.kind == "cache":
-                path = await stack.enter_async_context(caches.enter(mount, target, place))
+                path = await stack.enter_async_context(caches.enter(mount, target, place, party=party))
                 found.append(_bound(path, target, read_only=_on(mount, "readonly")))
             else:
                 path = await _bind(mount, place, stack, await open_tree(mount.from_))

@@ -8,6 +8,9 @@ from dataclasses import dataclass, field
 from riad.engine.containers.spec import DEFAULT_SHM_SIZE, Limit, Resources
 from riad.oci.reference import Reference
 
+PARTY = "riad.project"
+"""The label by which a client that builds for several parties says whose build this is."""
+
 
 @dataclass(frozen=True, slots=True)
 class BuildOptions:
@@ -32,3 +35,8 @@ class BuildOptions:
     shm_size: int = DEFAULT_SHM_SIZE
     warnings: tuple[str, ...] = ()
     credentials: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+
+    @property
+    def party(self) -> str:
+        """Parties share no results of RUN and no cache mounts: none must have to trust what another has made."""
+        return self.labels.get(PARTY, "")

@@ -123,7 +123,14 @@ class Steps:
 
         async def make(space: Workspace, beside: Path) -> None:
             scripts = await asyncio.to_thread(_write_scripts, action, beside)
-            opened = mounting.mounted(action.mounts, beside, cwd=action.cwd, open_tree=open_tree, caches=self.caches)
+            opened = mounting.mounted(
+                action.mounts,
+                beside,
+                cwd=action.cwd,
+                open_tree=open_tree,
+                caches=self.caches,
+                party=options.party,
+            )
             async with opened as mounts:
                 bundle = beside / "bundle"
                 bundle.mkdir()
@@ -144,7 +151,14 @@ class Steps:
                 )
                 await self._command(task, action, line)
 
-        key = keys.run(state.layers, action, network=network, hosts=options.extra_hosts, mounted=shown)
+        key = keys.run(
+            state.layers,
+            action,
+            network=network,
+            hosts=options.extra_hosts,
+            mounted=shown,
+            party=options.party,
+        )
         return await self._layered([key], action.created_by, state, state, make)
 
     async def _command(self, task: Task, action: Execute, line: int) -> None:
