@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from riad.deploy import environments, releases
@@ -25,6 +26,16 @@ def deploy(
     if again is not None:
         return again
     digest = images.resolve(wanted.image, project_id=job.project_id)
+    pinned = f"{without_tag(wanted.image)}@{digest}" if digest is not None else wanted.image
+    try:
+        return _queue(database, pinned, job=job, wanted=wanted, clock=clock)
+    except IntegrityError:  # somebody else made the same environment, or took its name or place, in between
+        return _queue(database, pinned, job=job, wanted=wanted, clock=clock)
+
+
+def _queue(
+    database: Database, pinned: str, *, job: Job, wanted: DeployRequest, clock: Clock
+) -> tuple[Environment, Release, Rollout]:
     with database.write() as session:
         environment = environments.ensure(
             session,
@@ -38,7 +49,7 @@ def deploy(
         release, rollout = releases.request(
             session,
             environment=environment,
-            image=f"{without_tag(wanted.image)}@{digest}" if digest is not None else wanted.image,
+            image=pinned,
             image_name=wanted.image,
             settings=wanted.settings,
             origin=Origin(job.sha, job.ref, job.pipeline_id, job.id, job.user_id),

@@ -34,9 +34,9 @@ def request(
     clock: Clock,
 ) -> tuple[Release, Rollout]:
     """A new release with its roll-out queued. Asking twice for one job gives the first one again."""
+    owner = session.get_one(EnvironmentRow, environment.id, with_for_update=True, populate_existing=True)
     if origin.job_id is not None and kind is Kind.DEPLOY and (again := of_job(session, environment, origin.job_id)):
         return again
-    owner = session.get_one(EnvironmentRow, environment.id)
     owner.last_number += 1
     row = ReleaseRow(
         environment_id=environment.id,

@@ -134,6 +134,7 @@ class Rollouts:
         except Exception:  # a task ends here; the roll-out is taken up again
             log.exception("a roll-out was interrupted", extra=logs.fields(rollout=rollout_id))
             await asyncio.sleep(REPEAT_AFTER)
+            self._woken.set()
         finally:
             self._tasks.pop(rollout_id, None)
 

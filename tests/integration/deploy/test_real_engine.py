@@ -40,10 +40,10 @@ HOST = {"Host": "shop.localhost"}
 
 
 class NoRegistry:
-    def resolve(self, reference: str) -> str | None:
+    def resolve(self, reference: str, *, project_id: int) -> str | None:
         return None
 
-    def credentials(self, project_path: str) -> Credentials | None:
+    def credentials(self, project_id: int) -> Credentials | None:
         return None
 
 

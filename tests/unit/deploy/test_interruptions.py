@@ -128,7 +128,10 @@ async def test_a_switch_that_cannot_be_written_down_is_taken_back(shop: World, m
     assert shop.edge.upstreams("shop.localhost") == {"r1"}
 
 
-async def test_a_rollout_is_over_only_when_everything_is_cleaned_up(shop: World) -> None:
+async def test_a_rollout_is_over_only_when_everything_is_cleaned_up(
+    shop: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("riad.deploy.runner.REPEAT_AFTER", 0.3)
     shop.engine.fail_next("remove")
     _, rollout = shop.request(shop.image("v2", web_app("two")))
     await asyncio.wait_for(shop.told(rollout), 10)

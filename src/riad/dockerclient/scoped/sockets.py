@@ -1,6 +1,6 @@
 """One socket per job, each showing and allowing its project's things only; everything a job made goes with it.
 
-A job's socket is `<folder>/<job id>/docker.sock`. The folder above it must be closed to other users of the host; the
+A job's socket is `<folder>/<job id>/docker.sock`. `<folder>` is closed to other users of the host; the
 socket itself may be used by whoever reaches it, since users inside containers have any number.
 """
 
@@ -72,7 +72,8 @@ class ScopedSockets:
     async def _start(self, scope: Scope) -> _Open:
         folder = self._folder / str(scope.job_id)
         spool = self._folder / "spool"
-        self._folder.mkdir(parents=True, exist_ok=True, mode=0o711)
+        self._folder.mkdir(parents=True, exist_ok=True)
+        self._folder.chmod(0o700)
         for inner in (folder, spool):
             inner.mkdir(exist_ok=True, mode=0o755)
         path = folder / "docker.sock"
