@@ -6,7 +6,7 @@ import asyncio
 import io
 import tarfile
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -18,7 +18,7 @@ from riad.dockerclient.client import DockerClient
 from riad.kernel.faults import Fault, Kind
 from riad.pipelines.language.model import Image
 from riad.pipelines.runner.docker_executor import DockerExecutor
-from riad.pipelines.runner.executor import Executor, ImageUnavailable, Life, Order, Owner
+from riad.pipelines.runner.executor import Executor, ImageUnavailable, Life, Login, Order, Owner
 
 IMAGE = "job:1"
 
@@ -152,6 +152,17 @@ async def test_an_image_whose_registry_cannot_be_reached_is_not_waited_for(place
         place.engine.fail_next("pull", status=503, message="cannot reach a registry for nobody:1")
     with pytest.raises(ImageUnavailable, match="nobody:1"):
         await place.executor.prepare(order(image="nobody:1"), files, lambda line: None)
+
+
+@pytest.mark.parametrize("policy", [(), ("if-not-present",), ("never",), ("never", "if-not-present")])
+async def test_an_image_of_another_project_is_not_had_because_it_is_here(place: Place, policy: tuple[str, ...]):
+    if place.engine is None:
+        pytest.skip("the fake has no registry")
+    name = "riad:8080/other/private:1"
+    place.engine.add_image(name)
+    asking = replace(order(), image=Image(name, pull_policy=policy), login=Login("riad:8080", "ci", "token"))
+    with pytest.raises(ImageUnavailable, match="other/private"):
+        await place.executor.prepare(asking, files, lambda line: None)
 
 
 async def test_a_stopped_box_has_ended(place: Place):

@@ -3,6 +3,8 @@ from __future__ import annotations
 import asyncio
 
 from fakes.executor import FakeBox, script, until_stopped
+from riad.kernel.faults import unavailable
+from riad.pipelines.runner import job_run
 from riad.pipelines.status import Status
 
 TEST_DEPLOY = """
@@ -197,6 +199,44 @@ async def test_what_a_job_leaves_behind_is_removed(room):
     async with room.running():
         await room.finished(pipeline)
         await room.until(lambda: not room.executor.boxes and not room.tokens.live)
+
+
+async def test_a_jobs_token_ends_with_it_even_while_its_box_cannot_be_removed(room, monkeypatch):
+    monkeypatch.setattr("riad.pipelines.runner.runner.CLEAN_PAUSE", 0.01)
+    refused = 0
+    remove = room.executor.remove
+
+    async def stuck(name: str) -> None:
+        nonlocal refused
+        if room.job("job").finished_at is not None and refused < 30:
+            refused += 1
+            raise unavailable("the engine is away")
+        await remove(name)
+
+    pipeline = room.made("job: {script: [x]}")
+    monkeypatch.setattr("riad.pipelines.runner.runner.CLEAN_PAUSE_MOST", 0.01)
+    room.executor.remove = stuck
+    async with room.running():
+        await room.finished(pipeline)
+        await room.until(lambda: not room.tokens.live)
+        assert room.executor.boxes
+        await room.until(lambda: not room.executor.boxes)
+
+
+async def test_a_job_whose_end_could_not_be_written_down_is_taken_up_again(room, monkeypatch):
+    monkeypatch.setattr("riad.pipelines.runner.runner.AGAIN_PAUSE", 0.01)
+    finish, failures = job_run.finish.finish, iter([1, 2])
+
+    def unlucky(*arguments: object) -> None:
+        if next(failures, None):
+            raise RuntimeError("database is locked")
+        finish(*arguments)
+
+    monkeypatch.setattr(job_run.finish, "finish", unlucky)
+    pipeline = room.made("job: {script: [x]}")
+    async with room.running():
+        assert (await room.finished(pipeline)).status is Status.SUCCESS
+        await room.until(lambda: not room.executor.boxes)
 
 
 async def test_a_manual_job_waits_to_be_played_and_does_not_hold_up_the_rest(room):

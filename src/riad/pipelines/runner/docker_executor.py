@@ -87,7 +87,11 @@ class DockerExecutor:
             await self._docker.networks.remove(name)
 
     async def _image(self, image: Image, login: Login | None, say: Say) -> dict[str, Any]:
-        """Its inspection; pulled only where it is not here, unless the policy says otherwise."""
+        """Its inspection; pulled only where it is not here, unless the policy says otherwise.
+
+        An image of Riad's own registry is asked for each time: it may be here because of another project, and only
+        the registry knows who may use it. Layers that are here are not fetched again.
+        """
         policies = image.pull_policy or ("if-not-present",)
         for policy in policies[:-1]:
             try:
@@ -98,7 +102,10 @@ class DockerExecutor:
 
     async def _image_by(self, policy: str, image: Image, login: Login | None, say: Say) -> dict[str, Any]:
         found = None
-        if policy != "always":
+        own = login is not None and image.name.startswith(f"{login.registry}/")
+        if own and policy == "never":
+            raise ImageUnavailable(image.name, "images of Riad's registry are always asked for; leave pull_policy out")
+        if policy != "always" and not own:
             with faults_ignored(Kind.NOT_FOUND):
                 found = await self._docker.images.inspect(image.name)
         if found is None and policy == "never":

@@ -332,12 +332,12 @@ async def clean_up(parts: Parts, job_id: int) -> None:
             return store.job(session, job_id).container
 
     def cleaned() -> None:
-        parts.tokens.revoke(job_id)
         with parts.database.write() as session:
             store.job(session, job_id).phase = None
 
+    await asyncio.to_thread(parts.tokens.revoke, job_id)  # at once: removing may have to wait for the engine
+    await parts.sockets.close(job_id)
     name = await asyncio.to_thread(box)
     if name is not None:
         await parts.executor.remove(name)
-    await parts.sockets.close(job_id)
     await asyncio.to_thread(cleaned)

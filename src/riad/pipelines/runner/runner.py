@@ -28,7 +28,9 @@ from riad.pipelines.store import JobRow, jobs_in
 log = logs.named("pipelines.runner")
 
 POLL = 5.0
+AGAIN_PAUSE = 5.0
 CLEAN_PAUSE = 5.0
+CLEAN_PAUSE_MOST = 300.0
 EXPIRE_EVERY = 3600.0
 
 
@@ -90,25 +92,36 @@ class Runner:
 
     async def _job(self, group: asyncio.TaskGroup, job_id: int, run: JobRun) -> None:
         try:
-            await run.run()
-        except Exception:  # a task ends here; the job stays as it is and is taken up at the next start
-            log.exception("a job could not be finished", extra=logs.fields(job=job_id))
+            while not await self._has_run(job_id, run):
+                await asyncio.sleep(AGAIN_PAUSE)
+                run = self._active[job_id] = JobRun(self._parts, job_id)
         finally:
             self._active.pop(job_id, None)
             self._wake.set()
         group.create_task(self._clean(job_id))
 
+    async def _has_run(self, job_id: int, run: JobRun) -> bool:
+        """False where its end could not be written down: it is taken up again, as after a restart."""
+        try:
+            await run.run()
+        except Exception:  # a task's attempt ends here
+            log.exception("a job could not be finished", extra=logs.fields(job=job_id))
+            return False
+        return True
+
     async def _clean(self, job_id: int) -> None:
-        for _ in range(20):
+        """Until it has worked: an engine may be away for long."""
+        pause = CLEAN_PAUSE
+        while True:
             try:
                 await clean_up(self._parts, job_id)
                 return
             except Fault as fault:
                 log.warning("clean-up failed: %s", fault, extra=logs.fields(job=job_id))
-            except Exception:  # a task ends here
+            except Exception:  # a task's attempt ends here
                 log.exception("clean-up failed", extra=logs.fields(job=job_id))
-                return
-            await asyncio.sleep(CLEAN_PAUSE)
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, CLEAN_PAUSE_MOST)
 
     async def _expire(self) -> None:
         while True:
