@@ -19,7 +19,7 @@ from riad.cli.parts import parts_of
 from riad.cli.supervisor import Process, process_of, read_supervision
 from riad.kernel.faults import denied, unavailable
 
-STOPPED_WITHIN = 60.0
+STOPPED_WITHIN = 120.0
 
 
 @click.command()

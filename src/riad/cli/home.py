@@ -50,7 +50,7 @@ class Home:
     def run_files(self) -> tuple[Path, ...]:
         """All that Riad makes in the run folder."""
         sockets = (self.engine_socket, self.server_socket, self.edge_socket)
-        return (*sockets, self.supervision, self.engine_run, *(self.run / name for name in SERVER_RUN))
+        return (*sockets, self.supervision, self.engine_run, self.run / "checkouts", self.run / "sockets")
 
     @property
     def engine_root(self) -> Path:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import hashlib
 import json
 import os
 import signal
@@ -44,6 +45,11 @@ class House:
     @property
     def run(self) -> Path:
         return self.folder / "run"
+
+    @property
+    def instance(self) -> str:
+        """What the house's engine names its things in the kernel by."""
+        return hashlib.sha256(os.fsencode((self.folder / "engine").resolve())).hexdigest()[:8]
 
     def riad(self, *arguments: str, check: bool = True, **environ: str) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "riad.cli.main", *arguments]
@@ -147,6 +153,10 @@ class House:
             lambda: all(self.pids().get(part, before[part]) != before[part] for part in parts),
             within=60, why=self.logs,
         )  # fmt: skip
+
+    def kill_supervisor(self) -> None:
+        """SIGKILL; the parts go on without it."""
+        os.kill(json.loads((self.run / "supervisor.json").read_text())["supervisor"]["pid"], signal.SIGKILL)
 
     def ready(self) -> bool:
         try:
