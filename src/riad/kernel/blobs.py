@@ -2,6 +2,7 @@
 
 The contract of `BlobStore`: a key is `name/name/…` of letters, digits and `._-`; `write` is atomic (a reader sees the
 whole new value or the old one, never a part) and durable once it returns; `delete` of what is not there is no error.
+Writing, adopting and deleting may happen at once, in the same folder too.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import re
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
@@ -35,6 +37,15 @@ class BlobStore(Protocol):
         """Takes over a finished local file (moved where possible)."""
 
     def delete(self, key: str) -> None: ...
+
+    def touch(self, key: str) -> None:
+        """It is in use: `idle` counts from now. No error where there is none."""
+
+    def idle(self, prefix: str, *, since: datetime) -> list[str]:
+        """The keys below `prefix/` that were neither written nor touched after that moment."""
+
+    def tidy(self, *, before: datetime) -> None:
+        """Removes what writes that were cut off before that moment have left."""
 
 
 class FolderBlobs:
@@ -74,16 +85,47 @@ class FolderBlobs:
 
     def adopt(self, key: str, file: Path) -> None:
         target = self.path(key)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        handle = os.open(file, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
-        os.replace(file, target)
+        _sync(file)
+        while True:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                os.replace(file, target)
+                break
+            except FileNotFoundError:
+                if not file.exists():
+                    raise
+                # a delete took the folder away in between: it was empty then
+        _sync(target.parent)
 
     def delete(self, key: str) -> None:
         path = self.path(key)
         path.unlink(missing_ok=True)
         with suppress(OSError):
             path.parent.rmdir()  # leaves a folder that still holds something
+
+    def touch(self, key: str) -> None:
+        with suppress(FileNotFoundError):
+            os.utime(self.path(key))
+
+    def idle(self, prefix: str, *, since: datetime) -> list[str]:
+        found = _older(self.path(prefix), since)
+        return [str(path.relative_to(self._root)) for path in found]
+
+    def tidy(self, *, before: datetime) -> None:
+        for path in _older(self._incoming, before):
+            path.unlink(missing_ok=True)
+
+
+def _older(folder: Path, moment: datetime) -> Iterator[Path]:
+    for path in sorted(folder.rglob("*")):
+        with suppress(FileNotFoundError):
+            if path.is_file() and path.stat().st_mtime <= moment.timestamp():
+                yield path
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -2,16 +2,17 @@
 
 `emit(session, kind, payload)` inside a domain verb; `deliver(database, kind -> reactions)` in the server hands each
 event to its reactions, in order, at least once: a reaction that was cut off runs again, so reactions are idempotent.
+One that fails runs again after two seconds, four, eight …, for more than half an hour: what it needs may be away long.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import JSON, select
+from sqlalchemy import JSON, delete, func, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from riad.kernel import logs
@@ -21,7 +22,9 @@ from riad.kernel.faults import Fault
 
 log = logs.named("outbox")
 
-MAX_ATTEMPTS = 5
+MAX_ATTEMPTS = 12
+KEPT = timedelta(days=30)
+"""How long delivered events stay, to tell what happened."""
 
 
 class EventRow(Base):
@@ -53,13 +56,14 @@ def emit(session: Session, kind: str, payload: Mapping[str, Any], *, clock: Cloc
 
 
 def deliver(database: Database, reactions: Mapping[str, Sequence[Reaction]], *, clock: Clock) -> int:
-    """Hands every undelivered event to its reactions; returns how many were delivered.
+    """Hands every undelivered event that is due to its reactions; returns how many.
 
-    A failing reaction leaves its event for the next call, MAX_ATTEMPTS times; later events do not wait for it.
+    A failing reaction leaves its event for a later call, MAX_ATTEMPTS times; later events do not wait for it.
     """
     with database.read() as session:
         waiting = session.scalars(select(EventRow).where(EventRow.done_at.is_(None)).order_by(EventRow.id)).all()
-    for row in waiting:
+    due = [row for row in waiting if row.attempts == 0 or row.created_at + _pause(row) <= clock.now()]
+    for row in due:
         event = Event(id=row.id, kind=row.kind, payload=row.payload, at=row.created_at)
         error = _react(event, reactions.get(row.kind, ()))
         with database.write() as session:
@@ -68,7 +72,18 @@ def deliver(database: Database, reactions: Mapping[str, Sequence[Reaction]], *, 
             kept.error = error
             if error is None or kept.attempts >= MAX_ATTEMPTS:
                 kept.done_at = clock.now()
-    return len(waiting)
+    return len(due)
+
+
+def _pause(row: EventRow) -> timedelta:
+    return timedelta(seconds=2**row.attempts)
+
+
+def prune(database: Database, *, clock: Clock) -> None:
+    """Forgets events that were delivered long ago; never the newest: its number must not be given again."""
+    with database.write() as session:
+        newest = session.scalar(select(func.max(EventRow.id))) or 0
+        session.execute(delete(EventRow).where(EventRow.done_at < clock.now() - KEPT, EventRow.id < newest))
 
 
 def _react(event: Event, reactions: Sequence[Reaction]) -> str | None:

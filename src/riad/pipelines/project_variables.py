@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
-from sqlalchemy import select
+from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from riad.kernel.faults import Finding, conflict, invalid, not_found
@@ -86,6 +86,11 @@ def update(session: Session, row: VariableRow, fields: VariableFields) -> Variab
     _fill(row, fields)
     session.flush()
     return row
+
+
+def forget(session: Session, owner: str, owner_id: int) -> None:
+    """Removes all variables of a project or group that is going away."""
+    session.execute(delete(VariableRow).where(VariableRow.owner == owner, VariableRow.owner_id == owner_id))
 
 
 def _fill(row: VariableRow, fields: VariableFields) -> None:

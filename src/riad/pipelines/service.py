@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import BinaryIO
 
 from sqlalchemy import select
@@ -16,8 +17,9 @@ from riad.kernel.blobs import BlobStore
 from riad.kernel.clock import Clock
 from riad.kernel.db import Database
 from riad.kernel.faults import Fault, Kind, invalid, not_found
-from riad.pipelines import control, create, show, store
+from riad.pipelines import control, create, project_variables, show, store
 from riad.pipelines.create import ZERO, CommitFiles, Creation, Trigger, context_of
+from riad.pipelines.expire import CACHES
 from riad.pipelines.language.compile import compile_config
 from riad.pipelines.language.lint import lint
 from riad.pipelines.language.plan import Nothing, PipelinePlan
@@ -253,7 +255,12 @@ class PipelineService:
             self.traces.delete(job_id)
 
     def forget_project(self, project_id: int) -> None:
-        """Ends the jobs of a deleted project and forgets its pipelines; one whose jobs still run stays, canceled."""
+        """Ends the jobs of a deleted project and forgets its pipelines, caches and secrets; a pipeline whose jobs still
+        run stays, canceled."""
+        with self.database.write() as session:
+            project_variables.forget(session, "project", project_id)
+        for key in self.blobs.idle(f"{CACHES}/{project_id}", since=datetime.max.replace(tzinfo=UTC)):
+            self.blobs.delete(key)
         with self.database.read() as session:
             found = session.scalars(select(PipelineRow.id).where(PipelineRow.project_id == project_id)).all()
         for pipeline_id in found:

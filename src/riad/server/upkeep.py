@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
+from datetime import timedelta
 
 from sqlalchemy.orm import Session
 
 from riad.deploy import releases
 from riad.forge import housekeeping
 from riad.forge.repositories import Repositories
-from riad.kernel import logs
+from riad.kernel import logs, outbox
 from riad.kernel.blobs import BlobStore
 from riad.kernel.clock import Clock
 from riad.kernel.db import Database
@@ -21,6 +22,7 @@ log = logs.named("upkeep")
 
 FIRST_AFTER = 300.0
 EVERY = 3600.0
+ABANDONED = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,8 @@ class Upkeep:
             await asyncio.sleep(EVERY)
 
     def once(self) -> None:
+        outbox.prune(self.database, clock=self.clock)
+        self.blobs.tidy(before=self.clock.now() - ABANDONED)
         tidied = housekeeping.tidy_due(self.database, self.repositories)
         collected = garbage.collect(
             self.database, self.blobs, self.parts, clock=self.clock, sweep_untagged=True, pinned=pinned_digests

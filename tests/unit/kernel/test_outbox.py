@@ -1,9 +1,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
+from sqlalchemy import select
 
 from riad.kernel import outbox
 from riad.kernel.clock import FixedClock
@@ -57,6 +58,9 @@ def test_a_failing_reaction_is_tried_again_and_does_not_hold_up_later_events(dat
     reactions = {"a.happened": [fails_once], "b.happened": [lambda _: outcomes.append("b")]}
     outbox.deliver(database, reactions, clock=CLOCK)
     outbox.deliver(database, reactions, clock=CLOCK)
+    assert outcomes == ["a", "b"]
+    CLOCK.advance(timedelta(seconds=2))
+    outbox.deliver(database, reactions, clock=CLOCK)
     outbox.deliver(database, reactions, clock=CLOCK)
     assert outcomes == ["a", "b", "a"]
 
@@ -67,5 +71,31 @@ def test_an_event_whose_reaction_always_fails_is_given_up_after_some_attempts(da
     def fails(_: outbox.Event) -> None:
         raise RuntimeError("broken")
 
-    delivered = [outbox.deliver(database, {"a.happened": [fails]}, clock=CLOCK) for _ in range(10)]
-    assert sum(delivered) == outbox.MAX_ATTEMPTS
+    attempts: list[datetime] = []
+    begun = CLOCK.now()
+    while CLOCK.now() < begun + timedelta(hours=2):
+        if outbox.deliver(database, {"a.happened": [fails]}, clock=CLOCK):
+            attempts.append(CLOCK.now())
+        CLOCK.advance(timedelta(seconds=1))
+    assert [(at - begun).total_seconds() for at in attempts[:4]] == [0, 2, 4, 8]
+    assert len(attempts) == outbox.MAX_ATTEMPTS
+    assert attempts[-1] - begun > timedelta(minutes=30)
+
+
+def test_what_was_delivered_long_ago_is_forgotten_but_no_number_is_given_again(database: Database) -> None:
+    seen: list[int] = []
+    for _ in range(3):
+        emit(database, "a.happened")
+    outbox.deliver(database, {"a.happened": [lambda event: seen.append(event.id)]}, clock=CLOCK)
+    outbox.prune(database, clock=CLOCK)
+    assert left(database) == seen
+    CLOCK.advance(outbox.KEPT + timedelta(seconds=1))
+    outbox.prune(database, clock=CLOCK)
+    assert left(database) == seen[-1:]
+    emit(database, "a.happened")
+    assert left(database)[-1] == seen[-1] + 1
+
+
+def left(database: Database) -> list[int]:
+    with database.read() as session:
+        return list(session.scalars(select(outbox.EventRow.id).order_by(outbox.EventRow.id)))

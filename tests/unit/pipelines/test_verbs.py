@@ -296,3 +296,24 @@ async def test_wherever_the_server_ends_the_pipeline_goes_on_to_its_end(room: Ro
 def test_views_are_values(room: Room):
     view = room.service.pipeline(room.made(JOB))
     assert replace(view) == view
+
+
+def test_a_deleted_project_leaves_neither_secrets_nor_caches(room: Room):
+    with room.database.write() as session:
+        for owner_id in (1, 2):
+            project_variables.create(session, "project", owner_id, VariableFields("KEY", "secret"))
+    for key in ("caches/1/a.zip", "caches/2/a.zip"):
+        with room.parts.blobs.write(key) as file:
+            file.write(b"x")
+    room.service.forget_project(1)
+    with room.database.read() as session:
+        assert [len(project_variables.listed(session, "project", number)) for number in (1, 2)] == [0, 1]
+    assert [room.parts.blobs.size(f"caches/{number}/a.zip") for number in (1, 2)] == [None, 1]
+
+
+def test_a_cache_that_no_job_has_asked_for_in_a_month_goes(room: Room):
+    with room.parts.blobs.write("caches/1/a.zip") as file:
+        file.write(b"x")
+    for days, left in ((29, 1), (31, None)):
+        expire(room.database, room.parts.blobs, clock=FixedClock(SystemClock().now() + timedelta(days=days)))
+        assert room.parts.blobs.size("caches/1/a.zip") == left

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from riad.pipelines import predefined
+from riad.pipelines.expire import CACHES
 from riad.pipelines.language.model import Cache
 from riad.pipelines.runner.assignment import Assignment, Surroundings
 from riad.pipelines.runner.parts import Parts
@@ -35,7 +36,7 @@ def key_of(parts: Parts, job: Assignment, around: Surroundings, cache: Cache) ->
 
 def _named(job: Assignment, shown: str) -> CacheKey:
     shown = f"{shown}-{'protected' if predefined.is_protected(job.pipeline.ref, job.project) else 'non_protected'}"
-    return CacheKey(shown, f"caches/{job.project.id}/{hashlib.sha256(shown.encode()).hexdigest()}.zip")
+    return CacheKey(shown, f"{CACHES}/{job.project.id}/{hashlib.sha256(shown.encode()).hexdigest()}.zip")
 
 
 def restored(parts: Parts, job: Assignment, around: Surroundings, say: Callable[[str], None]) -> list[str]:
@@ -51,5 +52,6 @@ def restored(parts: Parts, job: Assignment, around: Surroundings, say: Callable[
             say(f"No cache for {keys[0].shown}")
         else:
             say(f"Restoring the cache {hit.shown}")
+            parts.blobs.touch(hit.blob)
             found.append(hit.blob)
     return found
