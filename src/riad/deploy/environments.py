@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 from riad.deploy import names
 from riad.deploy.model import Environment, EnvironmentState
 from riad.deploy.store import EnvironmentRow
+from riad.kernel import slugs
 from riad.kernel.clock import Clock
 from riad.kernel.faults import conflict, exhausted, not_found
 
@@ -110,7 +111,7 @@ def _make(session: Session, project_id: int, project_path: str, name: str, clock
         project_id=project_id,
         project_path=project_path,
         name=name,
-        slug=names.slug(name),
+        slug=slugs.hashed(name),
         tier=names.tier(name),
         service=next(candidate for candidate in candidates if _owner(session, candidate) is None),
         state=EnvironmentState.AVAILABLE,

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import enum
-import hashlib
 import re
 from collections.abc import Iterator
 
+from riad.kernel import slugs
 from riad.kernel.faults import invalid
 
 _LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _ENVIRONMENT = re.compile(r"[A-Za-z0-9_ ./${}-]{1,255}")
-_SLUG_LENGTH = 24
 URL = re.compile(r"https?://[!-~]{1,2000}")
 
 
@@ -46,18 +45,6 @@ def environment_name(text: str) -> str:
     return text
 
 
-def slug(environment: str) -> str:
-    """GitLab's slug: at most 24 of `a-z0-9-`, a letter first; a shortened or changed name gets a hash at its end."""
-    text = re.sub(r"[^a-z0-9]", "-", environment.lower())
-    if not text[:1].isalpha():
-        text = f"env-{text}"
-    text = re.sub(r"-+", "-", text)[:_SLUG_LENGTH].rstrip("-")
-    if text == environment:
-        return text
-    digest = _base36(int(hashlib.sha256(environment.encode()).hexdigest(), 16))[-6:]
-    return f"{text[: _SLUG_LENGTH - 7].rstrip('-')}-{digest}"
-
-
 def service_name(text: str) -> str:
     """Checks a chosen name: it becomes the first label of a host name. Raises INVALID."""
     if not _LABEL.fullmatch(text):
@@ -78,11 +65,11 @@ def service_candidates(project_path: str, environment: str, *, first: bool) -> I
     Production and a project's first environment answer on the project's name, others on `<project>-<slug>`.
     """
     group, _, project = project_path.rpartition("/")
-    tail = "" if first or tier(environment) is Tier.PRODUCTION else f"-{slug(environment)}"
+    tail = "" if first or tier(environment) is Tier.PRODUCTION else f"-{slugs.hashed(environment)}"
     plain = _as_label(project + tail)
     yield plain
     if tail == "":
-        yield _as_label(f"{project}-{slug(environment)}")
+        yield _as_label(f"{project}-{slugs.hashed(environment)}")
     if group:
         yield _as_label(f"{group}-{project}{tail}")
     number = 2
@@ -94,12 +81,3 @@ def service_candidates(project_path: str, environment: str, *, first: bool) -> I
 def _as_label(text: str) -> str:
     label = re.sub(r"-+", "-", re.sub(r"[^a-z0-9]", "-", text.lower())).strip("-")[:63].rstrip("-")
     return label or "service"
-
-
-def _base36(number: int) -> str:
-    digits = "0123456789abcdefghijklmnopqrstuvwxyz"
-    text = ""
-    while number:
-        number, rest = divmod(number, 36)
-        text = digits[rest] + text
-    return text

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from urllib.parse import urlsplit
 
+from riad.kernel import slugs
 from riad.pipelines.language.plan import JobPlan
 from riad.pipelines.ports import CommitFacts, ProjectFacts, Server, UserFacts
 
@@ -28,11 +29,6 @@ class PipelineFacts:
     iid: int = 0
     name: str | None = None
     created_at: datetime | None = None
-
-
-def slug(text: str, limit: int = 63) -> str:
-    """Small letters, digits and single dashes, as `CI_COMMIT_REF_SLUG` is made."""
-    return re.sub(r"[^a-z0-9]", "-", text.lower())[:limit].strip("-")
 
 
 def project_dir(project: ProjectFacts) -> str:
@@ -107,10 +103,10 @@ def _of_project(project: ProjectFacts, server: Server) -> dict[str, str]:
         "CI_PROJECT_DESCRIPTION": project.description,
         "CI_PROJECT_NAMESPACE": project.namespace,
         "CI_PROJECT_NAMESPACE_ID": str(project.group_id),
-        "CI_PROJECT_NAMESPACE_SLUG": slug(project.namespace),
+        "CI_PROJECT_NAMESPACE_SLUG": slugs.plain(project.namespace),
         "CI_PROJECT_ROOT_NAMESPACE": project.path.partition("/")[0],
         "CI_PROJECT_PATH": project.path,
-        "CI_PROJECT_PATH_SLUG": slug(project.path),
+        "CI_PROJECT_PATH_SLUG": slugs.plain(project.path),
         "CI_PROJECT_URL": f"{server.url}/{project.path}",
         "CI_PROJECT_VISIBILITY": project.visibility,
         "CI_PROJECT_DIR": project_dir(project),
@@ -128,7 +124,7 @@ def _of_commit(pipeline: PipelineFacts, commit: CommitFacts, project: ProjectFac
         "CI_COMMIT_SHORT_SHA": pipeline.sha[:8],
         "CI_COMMIT_BEFORE_SHA": pipeline.before_sha,
         "CI_COMMIT_REF_NAME": pipeline.ref,
-        "CI_COMMIT_REF_SLUG": slug(pipeline.ref),
+        "CI_COMMIT_REF_SLUG": slugs.plain(pipeline.ref),
         "CI_COMMIT_REF_PROTECTED": "true" if is_protected(pipeline.ref, project) else "false",
         "CI_COMMIT_TITLE": title,
         "CI_COMMIT_MESSAGE": commit.message,
@@ -152,7 +148,7 @@ def of_job(
     values = {
         "CI_JOB_ID": str(job_id),
         "CI_JOB_NAME": plan.name,
-        "CI_JOB_NAME_SLUG": slug(plan.name),
+        "CI_JOB_NAME_SLUG": slugs.plain(plan.name),
         "CI_JOB_STAGE": plan.stage,
         "CI_JOB_URL": f"{server.url}/{project.path}/-/jobs/{job_id}",
         "CI_JOB_STARTED_AT": _moment(started_at),
@@ -174,7 +170,7 @@ def of_job(
     if plan.environment is not None:
         values |= {
             "CI_ENVIRONMENT_NAME": plan.environment.name,
-            "CI_ENVIRONMENT_SLUG": slug(plan.environment.name, 24),
+            "CI_ENVIRONMENT_SLUG": slugs.hashed(plan.environment.name),
             "CI_ENVIRONMENT_ACTION": plan.environment.action,
             "CI_ENVIRONMENT_TIER": plan.environment.tier or tier(plan.environment.name),
         }

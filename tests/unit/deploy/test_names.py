@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from riad.deploy import names
 from riad.deploy.names import Tier
+from riad.kernel import slugs
 from riad.kernel.faults import Fault
 
 
@@ -14,19 +15,19 @@ from riad.kernel.faults import Fault
     [("production", "production"), ("staging", "staging"), ("env-1", "env-1")],
 )
 def test_a_name_that_is_a_slug_stays(environment: str, slug: str) -> None:
-    assert names.slug(environment) == slug
+    assert slugs.hashed(environment) == slug
 
 
 @given(st.text(min_size=1))
 def test_a_slug_is_always_a_short_label(text: str) -> None:
-    slug = names.slug(text)
+    slug = slugs.hashed(text)
     assert len(slug) <= 24
     assert slug[0].isalpha() and not slug.endswith("-")
     assert names.service_name(slug) == slug
 
 
 def test_names_that_differ_have_slugs_that_differ() -> None:
-    assert names.slug("review/a") != names.slug("review-a") != names.slug("Review/a")
+    assert slugs.hashed("review/a") != slugs.hashed("review-a") != slugs.hashed("Review/a")
 
 
 @pytest.mark.parametrize(
