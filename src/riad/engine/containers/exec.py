@@ -214,7 +214,7 @@ async def _spawn(engine: Engine, execution: Exec, folder: Path, *, detached: boo
         with ConsoleSocket(folder / "console") as console:
             receiving = asyncio.ensure_future(console.receive())
             try:
-                await _run(engine, [*command, "--console-socket", console.path, execution.container_id], (None,) * 3)
+                await _run(engine, [*command, "--console-socket", console.address, execution.container_id], (None,) * 3)
                 terminal = Pipe(await asyncio.wait_for(receiving, _DEADLINE))
             finally:
                 receiving.cancel()

@@ -84,18 +84,22 @@ def connect_packets(path: Path) -> socket.socket:
 
 
 class ConsoleSocket:
-    """Where an OCI runtime sends the terminal of a process (`--console-socket`). Use with `with`."""
+    """Where an OCI runtime sends the terminal of a process (`--console-socket` ADDRESS). Use with `with`.
+
+    The address of a socket is at most 107 bytes, so it goes by the folder's descriptor, however deep the folder is.
+    """
 
     def __init__(self, path: Path) -> None:
-        self.path = path
+        self._path = path
+        self._folder = os.open(path.parent, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         self._listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
 
+    @property
+    def address(self) -> str:
+        return f"/proc/{os.getpid()}/fd/{self._folder}/{self._path.name}"
+
     def __enter__(self) -> ConsoleSocket:
-        folder = os.open(self.path.parent, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            self._listening.bind(f"/proc/self/fd/{folder}/{self.path.name}")
-        finally:
-            os.close(folder)
+        self._listening.bind(self.address)
         self._listening.listen(1)
         self._listening.setblocking(False)
         return self
@@ -110,5 +114,6 @@ class ConsoleSocket:
 
     def __exit__(self, *_: object) -> None:
         self._listening.close()
+        os.close(self._folder)
         with contextlib.suppress(FileNotFoundError):
-            self.path.unlink()
+            self._path.unlink()
