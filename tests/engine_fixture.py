@@ -51,6 +51,11 @@ class RunningEngine:
     def environ(self) -> dict[str, str]:
         return {**os.environ, "DOCKER_HOST": self.host, "DOCKER_CONFIG": str(self.root / "client")}
 
+    @property
+    def speaks(self) -> tuple[int, ...]:
+        """The version of the Engine API that the docker CLI of this host chooses."""
+        return tuple(map(int, self.out("version", "--format", "{{.Client.APIVersion}}").split(".")))
+
     def start(self) -> None:
         """Returns when it answers."""
         with open(self.root / "engine.log", "ab") as log:

@@ -149,7 +149,7 @@ def test_networks_shared_with_the_host_another_container_or_nobody(engine: Runni
     ("flags", "sentence"),
     [
         (("--network", "nowhere"), "network nowhere not found"),
-        (("--cap-add", "FLY"), 'invalid capability: "CAP_FLY"'),
+        (("--cap-add", "CAP_FLY"), 'invalid capability: "CAP_FLY"'),
         (("--memory", "1m"), "Minimum memory limit allowed is 6MB"),
         (("--restart", "on-failure", "--rm"), "restart"),
         (("--name", "-bad"), "Invalid container name"),

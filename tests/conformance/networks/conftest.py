@@ -25,4 +25,4 @@ def engine(module_engine: RunningEngine) -> Iterator[RunningEngine]:
         module_engine.start()
     module_engine.remove_everything()
     module_engine.docker("network", "prune", "-f")
-    module_engine.docker("volume", "prune", "-af")
+    module_engine.docker("volume", "prune", "-f", "--filter", "all=true")

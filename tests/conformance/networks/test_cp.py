@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import tarfile
 import time
 from contextlib import closing
@@ -14,6 +15,9 @@ import pytest
 from engine_fixture import BASE, RunningEngine
 
 pytestmark = pytest.mark.root
+
+NO_FILE = "Could not find the file /nope in container c1|No such container:path: c1:/nope"
+"""As the engine has it, and in the words of clients before 23."""
 
 
 @pytest.fixture(params=["running", "created", "exited"])
@@ -88,10 +92,10 @@ def test_streams_from_and_to_the_terminal(engine: RunningEngine, container: str,
 @pytest.mark.parametrize(
     ("source", "target", "sentence"),
     [
-        ("c1:/nope", "OUT", "Could not find the file /nope in container c1"),
-        ("FILE", "c1:/nope/deeper", "Could not find the file /nope in container c1"),
+        ("c1:/nope", "OUT", NO_FILE),
+        ("FILE", "c1:/nope/deeper", NO_FILE),
         ("FOLDER", "c1:/etc/passwd", "cannot copy directory"),
-        ("nobody:/etc", "OUT", "No such container: nobody"),
+        ("nobody:/etc", "OUT", "No such container(:path)?: nobody"),
     ],
 )
 def test_what_cannot_be_copied_is_named(
@@ -103,7 +107,7 @@ def test_what_cannot_be_copied_is_named(
     places = {"FILE": tmp_path / "file", "FOLDER": tmp_path / "folder", "OUT": tmp_path / "out"}
     said = engine.docker("cp", places.get(source, source), places.get(target, target), check=False)
     assert said.code == 1
-    assert sentence in said.err
+    assert re.search(sentence, said.err)
 
 
 def test_a_tmpfs_of_a_running_container_is_seen(engine: RunningEngine, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 
@@ -19,7 +20,7 @@ def test_a_volume_is_made_listed_inspected_and_removed(engine: RunningEngine) ->
     assert shape["Mountpoint"].endswith("/data/_data")
     assert engine.out("volume", "rm", "data") == "data"
     said = engine.docker("volume", "inspect", "data", check=False)
-    assert "get data: no such volume" in said.err
+    assert re.search("get data: no such volume|No such volume: data", said.err)  # or what clients before 23 say instead
 
 
 def test_data_outlives_containers(engine: RunningEngine) -> None:
@@ -58,8 +59,11 @@ def test_prune_takes_anonymous_volumes_and_named_ones_only_when_told(engine: Run
     engine.docker("volume", "create", "named")
     anonymous = engine.out("volume", "create")
     assert anonymous in engine.out("volume", "prune", "-f")
+    if engine.speaks < (1, 42):  # to clients as old, all means all
+        assert engine.out("volume", "ls", "-q") == ""
+        return
     assert engine.out("volume", "ls", "-q") == "named"
-    assert "named" in engine.out("volume", "prune", "-af")
+    assert "named" in engine.out("volume", "prune", "-f", "--filter", "all=true")
 
 
 @pytest.mark.parametrize(
