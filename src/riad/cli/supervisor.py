@@ -25,6 +25,8 @@ from typing import Any
 
 YOUNG = 10.0
 LONGEST_PAUSE = 30.0
+LARGEST_LOG = 16 * 1024 * 1024
+"""Bytes of one process's log; looked at whenever something happens, and every hour."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +90,15 @@ def process_of(entry: dict[str, Any]) -> Process:
     return Process(pid=int(entry["pid"]), start_time=int(entry["start_time"]))
 
 
+def _copied(log: Path) -> Path:
+    part = log.with_name(f"{log.name}.part")
+    part.unlink(missing_ok=True)
+    with log.open("rb") as source, part.open("xb") as copy:
+        while piece := source.read(1 << 20):
+            copy.write(piece)
+    return part
+
+
 class Supervisor:
     def __init__(self, parts: list[Part], file: Path, *, about: dict[str, Any]) -> None:
         self._kept = [Kept(part) for part in parts]
@@ -108,6 +119,7 @@ class Supervisor:
         while not self._stopping:
             self._start_what_is_due()
             self._wait(reader)
+            self._bound_logs()
         self._stop_all()
         self._file.unlink(missing_ok=True)
 
@@ -159,6 +171,15 @@ class Supervisor:
                     os.read(reader, 512)
             else:
                 self._note_death(fd)
+
+    def _bound_logs(self) -> None:
+        """Every process appends to its log, so it can be copied and begun anew under its hands."""
+        for kept in self._kept:
+            log = kept.part.log
+            with contextlib.suppress(OSError):
+                if log.stat().st_size > LARGEST_LOG:
+                    os.replace(_copied(log), log.with_name(f"{log.name}.1"))
+                    os.truncate(log, 0)
 
     def _patience(self) -> float:
         """How long nothing needs doing, in seconds: short while a part still has to be started."""

@@ -10,6 +10,8 @@ from riad.deploy.model import Environment, Release
 from riad.kernel.faults import conflict, invalid
 
 NETWORK = "riad-services"
+LARGEST_LOG = "16m"
+"""A service runs for months: what the engine keeps of its log is bounded."""
 
 
 def container_name(environment: Environment, number: int) -> str:
@@ -31,7 +33,12 @@ def spec(environment: Environment, release: Release, *, network: str = NETWORK) 
         "Image": release.image,
         "Env": [f"{name}={value}" for name, value in sorted(environ.items())],
         "Labels": labels(environment, release),
-        "HostConfig": {"NetworkMode": network, "RestartPolicy": {"Name": "unless-stopped"}, "Init": True},
+        "HostConfig": {
+            "NetworkMode": network,
+            "RestartPolicy": {"Name": "unless-stopped"},
+            "Init": True,
+            "LogConfig": {"Type": "json-file", "Config": {"max-size": LARGEST_LOG}},
+        },
         "NetworkingConfig": {"EndpointsConfig": {network: {}}},
     }
 

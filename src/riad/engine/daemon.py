@@ -108,6 +108,9 @@ class Daemon:
 
     async def start(self) -> None:
         """Finds containers again and listens. Raises CONFLICT where another engine listens already."""
+        for folder in self.engine.paths.private:
+            folder.mkdir(parents=True, exist_ok=True)
+            folder.chmod(0o700)
         store_boot = ContainerStore(self.state).swap_boot(facts.boot_id())
         found = recover.survey(self.engine)
         await self.volumes.recover()

@@ -25,6 +25,8 @@ class State:
         except BlockingIOError:
             os.close(self._lock)
             raise conflict(f"{folder} is in use by another engine; stop it or choose another --data-root") from None
+        os.close(os.open(folder / "state.db", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))  # it holds environments
+        os.chmod(folder / "state.db", 0o600)
         self.connection = sqlite3.connect(folder / "state.db", isolation_level=None, timeout=10)
         self.connection.row_factory = sqlite3.Row
         for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON"):

@@ -165,3 +165,19 @@ def test_two_engines_live_side_by_side(engine: RunningEngine) -> None:
         assert len(engine.out("ps", "-q").split()) == len(second.out("ps", "-q").split()) == 1
         first_ip = engine.out("inspect", "-f", "{{.NetworkSettings.IPAddress}}", "same")
         assert first_ip != second.out("inspect", "-f", "{{.NetworkSettings.IPAddress}}", "same")
+
+
+def test_nobody_else_on_the_host_reads_a_containers_environment(engine: RunningEngine) -> None:
+    secret = "for-nobody-else"
+    engine.docker("run", "-d", "--name", "box", "-e", f"TOKEN={secret}", BASE, "sleep", "600")
+    files = [file for file in engine.root.rglob("*") if file.is_file() and file.stat().st_size]
+    holding = [file for file in files if secret.encode() in _start_of(file)]
+    assert {file.name for file in holding} >= {"config.json", "state.db-wal"}
+    for file in holding:
+        above = [file, *(folder for folder in file.parents if engine.root in folder.parents)]
+        assert any(path.stat().st_mode & 0o007 == 0 for path in above), f"{file} is open to everybody"
+
+
+def _start_of(file: Path) -> bytes:
+    with file.open("rb") as opened:
+        return opened.read(2**22)

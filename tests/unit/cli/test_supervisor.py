@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from riad.cli.supervisor import Process, process_of, read_supervision, start_time
+from riad.cli.supervisor import LARGEST_LOG, Process, process_of, read_supervision, start_time
 
 PROGRAM = """
 import sys
@@ -72,6 +72,15 @@ def test_a_part_that_dies_is_started_again(world: World) -> None:
     eventually(lambda: (found := world.part("one")) and found != first)
     text = json.loads((world.folder / "supervision.json").read_text())
     assert text["parts"]["one"]["restarts"] == 1
+
+
+def test_a_log_that_has_grown_too_long_begins_anew(world: World) -> None:
+    world.start()
+    first = eventually(lambda: world.part("one"))
+    os.truncate(world.folder / "one.log", LARGEST_LOG + 1)
+    os.kill(first.pid, signal.SIGKILL)
+    eventually(lambda: (world.folder / "one.log").stat().st_size == 0)
+    assert (world.folder / "one.log.1").stat().st_size == LARGEST_LOG + 1
 
 
 def test_a_part_waits_for_its_file(world: World) -> None:

@@ -50,6 +50,11 @@ class Paths:
         return self.run / "exits"
 
     @property
+    def private(self) -> tuple[Path, Path]:
+        """Specifications hold environments, and those hold secrets: nobody else on the host may read them."""
+        return self.run / "containers", self.run / "exec"
+
+    @property
     def trash(self) -> Path:
         return self.data / "trash"
 

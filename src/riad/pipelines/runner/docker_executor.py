@@ -21,6 +21,8 @@ from riad.pipelines.runner.executor import Files, ImageUnavailable, Life, Login,
 from riad.pipelines.runner.image_user import owner_of
 
 SERVICE_PATIENCE = 30.0
+# Far more than a trace takes, so that following it again after a restart finds it whole.
+_BOUNDED_LOG = {"LogConfig": {"Type": "json-file", "Config": {"max-size": "64m"}}}
 _LIVES = {"created": Life.CREATED, "running": Life.RUNNING, "paused": Life.RUNNING, "restarting": Life.RUNNING}
 
 
@@ -206,6 +208,7 @@ def _spec(order: Order, network: str | None) -> dict[str, Any]:
             "Binds": [f"{host}:{inside}" for host, inside in order.binds.items()],
             "ExtraHosts": ["riad.internal:host-gateway"],
             "NetworkMode": network or "default",
+            **_BOUNDED_LOG,
         },
     }
     if order.image.entrypoint is not None:
@@ -221,7 +224,7 @@ def _service_spec(order: Order, service: Service) -> dict[str, Any]:
         "Image": service.name,
         "Env": [f"{key}={value}" for key, value in environ.items()],
         "Labels": {**order.labels, "riad.box": order.name},
-        "HostConfig": {"NetworkMode": order.name},
+        "HostConfig": {"NetworkMode": order.name, **_BOUNDED_LOG},
         "NetworkingConfig": {"EndpointsConfig": {order.name: {"Aliases": aliases(service)}}},
     }
     if service.entrypoint is not None:
