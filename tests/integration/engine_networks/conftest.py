@@ -7,7 +7,8 @@ import secrets
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
+from ipaddress import IPv4Interface
 from pathlib import Path
 
 import pytest
@@ -45,12 +46,31 @@ except OSError as error:
     print("!", error)
 """
 
+_LOOKUP = """
+import socket, struct, sys
+server, name, tcp = sys.argv[1], sys.argv[2], sys.argv[3] == "True"
+question = b"".join(bytes([len(p)]) + p.encode() for p in name.split(".")) + b"\\0" + struct.pack("!HH", 1, 1)
+edns = b"\\0" + struct.pack("!HHIH", 41, 1232, 0, 0)
+data = struct.pack("!HHHHHH", 7, 0x0100, 1, 0, 0, 1) + question + edns
+if tcp:
+    s = socket.create_connection((server, 53), timeout=8)
+    s.sendall(struct.pack("!H", len(data)) + data)
+    answer = s.recv(4096)[2:]
+else:
+    s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.settimeout(8)
+    s.sendto(data, (server, 53)); answer = s.recv(4096)
+number, flags, _, count, _, _ = struct.unpack_from("!HHHHHH", answer)
+assert number == 7
+print(socket.inet_ntoa(answer[-4:]) if count else f"code {flags & 15}")
+"""
+
 
 class Bench:
     """An engine's networks, with containers that are only namespaces."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, *, bip: str = "") -> None:
         self.root = root
+        self.bip = bip
         self.instance = secrets.token_hex(4)
         self._processes: list[subprocess.Popen[bytes]] = []
         self.happened: list[tuple[str, str]] = []
@@ -58,7 +78,7 @@ class Bench:
 
     def _open(self) -> Networks:
         self.state = State(self.root / "state")
-        settings = NetworkSettings(self.instance, self.root / "run")
+        settings = NetworkSettings(self.instance, self.root / "run", IPv4Interface(self.bip) if self.bip else None)
 
         def announce(action: str, network: object, container: str | None) -> None:
             self.happened.append((action, getattr(network, "name", "")))
@@ -106,6 +126,10 @@ class Bench:
         out, _ = await done.communicate()
         return out.decode().strip()
 
+    async def lookup(self, sandbox: Sandbox | None, server: str, name: str, *, tcp: bool = False) -> str:
+        """The address that the name server says, or "code N"."""
+        return await self.run(sandbox, sys.executable, "-c", _LOOKUP, server, name, str(tcp))
+
     def _inside(self, sandbox: Sandbox | None) -> list[str]:
         return ["nsenter", f"--net={sandbox.netns}"] if sandbox is not None else []
 
@@ -131,6 +155,22 @@ async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
     await made.networks.recover(())
     yield made
     await made.close()
+
+
+OpenBench = Callable[[str], Bench]
+
+
+@pytest.fixture
+async def open_bench(tmp_path: Path) -> AsyncIterator[OpenBench]:
+    """More engines beside the first, each with its `--bip`; they have not been started (`networks.recover`)."""
+    async with AsyncExitStack() as opened:
+
+        def open_one(bip: str) -> Bench:
+            made = Bench(tmp_path / secrets.token_hex(4), bip=bip)
+            opened.push_async_callback(made.close)
+            return made
+
+        yield open_one
 
 
 Eventually = Callable[[Callable[[], Awaitable[bool]]], Awaitable[None]]

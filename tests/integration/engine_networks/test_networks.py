@@ -257,10 +257,10 @@ async def test_containers_find_each_other_by_name_alias_and_id_and_survive_a_res
     await bench.restart([server.container_id, client.container_id])
     expected = str(server.endpoints["mine"].address)
     for name in ("web", "WEB", "service", "with.dot", server.container_id[:12], "web.mine"):
-        assert await lookup(bench, client, str(gateway.gateway), name) == expected, name
-    assert await lookup(bench, client, str(gateway.gateway), "web", tcp=True) == expected
+        assert await bench.lookup(client, str(gateway.gateway), name) == expected, name
+    assert await bench.lookup(client, str(gateway.gateway), "web", tcp=True) == expected
     bench.networks.rename(server.container_id, "renamed")
-    assert await lookup(bench, client, str(gateway.gateway), "renamed") == expected
+    assert await bench.lookup(client, str(gateway.gateway), "renamed") == expected
 
 
 async def test_other_names_are_asked_of_the_containers_own_servers(bench: Bench) -> None:
@@ -269,34 +269,10 @@ async def test_other_names_are_asked_of_the_containers_own_servers(bench: Bench)
     assert gateway is not None
     outside = await bench.add("mine", names=NameWishes(servers=("127.0.0.1",)))
     # nobody listens there: the answer is a failure, at once, not silence
-    assert await lookup(bench, outside, str(gateway.gateway), "example.org") == "code 2"
+    assert await bench.lookup(outside, str(gateway.gateway), "example.org") == "code 2"
 
 
 _IP_FREEBIND = 15  # linux/in.h
-
-_LOOKUP = """
-import socket, struct, sys
-server, name, tcp = sys.argv[1], sys.argv[2], sys.argv[3] == "True"
-question = b"".join(bytes([len(p)]) + p.encode() for p in name.split(".")) + b"\\0" + struct.pack("!HH", 1, 1)
-edns = b"\\0" + struct.pack("!HHIH", 41, 1232, 0, 0)
-data = struct.pack("!HHHHHH", 7, 0x0100, 1, 0, 0, 1) + question + edns
-if tcp:
-    s = socket.create_connection((server, 53), timeout=8)
-    s.sendall(struct.pack("!H", len(data)) + data)
-    answer = s.recv(4096)[2:]
-else:
-    s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.settimeout(8)
-    s.sendto(data, (server, 53)); answer = s.recv(4096)
-number, flags, _, count, _, _ = struct.unpack_from("!HHHHHH", answer)
-assert number == 7
-print(socket.inet_ntoa(answer[-4:]) if count else f"code {flags & 15}")
-"""
-
-
-async def lookup(bench: Bench, sandbox: object, server: str, name: str, *, tcp: bool = False) -> str:
-    import sys
-
-    return await bench.run(sandbox, sys.executable, "-c", _LOOKUP, server, name, str(tcp))  # type: ignore[arg-type]
 
 
 async def test_names_are_answered_where_the_host_has_port_53_itself(bench: Bench) -> None:
@@ -307,8 +283,8 @@ async def test_names_are_answered_where_the_host_has_port_53_itself(bench: Bench
         await bench.networks.create(NetworkWish("mine", pools=(PoolWish(subnet=f"{net}.0/24"),)))
         sandbox = await bench.add("mine", name="web")
         address = str(sandbox.endpoints["mine"].address)
-        assert await lookup(bench, sandbox, f"{net}.1", "web") == address
-        assert await lookup(bench, sandbox, f"{net}.1", "web", tcp=True) == address
+        assert await bench.lookup(sandbox, f"{net}.1", "web") == address
+        assert await bench.lookup(sandbox, f"{net}.1", "web", tcp=True) == address
 
 
 async def test_the_hosts_network_needs_no_namespace(bench: Bench) -> None:

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv4Interface, IPv4Network
+from ipaddress import IPv4Address, IPv4Interface
 from pathlib import Path
 
 from riad.engine.host import netns
 from riad.engine.host.netlink import Link, Netlink, NetlinkError, Veth
 from riad.engine.networks.model import Endpoint, Network, Pool
+from riad.engine.networks.revive import HostRoute
 from riad.kernel.faults import Fault, Kind, conflict
 
 _NO_SUCH_LINK, _NO_SUCH_ROUTE = 19, 3
@@ -56,7 +56,7 @@ class Wiring:
             return
         with Netlink() as host:
             found = host.link(network.bridge)
-            if found is not None and not found.alias.startswith(self._alias):
+            if found is not None and not self._is_bridge_of(network, found):
                 raise conflict(f"the link {network.bridge} exists and is not ours: choose another bridge name")
             if found is not None and _addresses(host, found) == [network.pool.gateway_interface]:
                 host.set_up(found.index)
@@ -119,6 +119,11 @@ class Wiring:
                 removed.append(path.name)
         return removed
 
+    def _is_bridge_of(self, network: Network, link: Link) -> bool:
+        """The kernel takes no alias with a new link: an engine killed in between leaves one without."""
+        generated = network.is_default or network.bridge == f"br-{network.id[:12]}"
+        return link.alias.startswith(self._alias) or (generated and not link.alias)
+
     def _is_ours(self, link: Link) -> bool:
         return link.name.startswith(self._link_prefix) or link.alias.startswith(self._alias)
 
@@ -159,17 +164,18 @@ class Wiring:
         inside.set_up(link.index)
 
 
-def choose_subnets(lock: Path = Path("/run/riad-subnets.lock")) -> int:
-    """Waits until no other engine of this host is choosing a subnet; close the descriptor when yours is in use."""
-    handle = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    fcntl.flock(handle, fcntl.LOCK_EX)
-    return handle
+def host_routes() -> list[HostRoute]:
+    """The host's routes other than default ones: what subnets must stay clear of.
 
-
-def host_networks() -> list[IPv4Network]:
-    """The destinations of the host's routes: what new subnets must stay clear of."""
+    A default route may also be two halves of everything, 0.0.0.0/1 and 128.0.0.0/1, as VPN clients write it.
+    """
     with Netlink() as host:
-        return [route.destination for route in host.routes() if route.destination is not None]
+        names = {link.index: link.name for link in host.links()}
+        return [
+            HostRoute(route.destination, names.get(route.link, ""))
+            for route in host.routes()
+            if route.destination is not None and route.destination.prefixlen > 1
+        ]
 
 
 def uplink_mtu() -> int:

@@ -9,17 +9,16 @@ Called from the event loop; the kernel is asked in threads. Different containers
 from __future__ import annotations
 
 import asyncio
-import os
 import secrets
-from collections.abc import AsyncIterator, Collection, Mapping
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
 from ipaddress import IPv4Interface
 from pathlib import Path
 
 from riad.engine.host.nftables import Nftables
-from riad.engine.networks import addresses, files, links
-from riad.engine.networks.create import HostFacts, NetworkWish, plan_network
+from riad.engine.networks import files, links
+from riad.engine.networks.bridges import Bridges
+from riad.engine.networks.create import NetworkWish
 from riad.engine.networks.directory import Directory
 from riad.engine.networks.dns.service import NameService
 from riad.engine.networks.endpoints import check_wish
@@ -43,7 +42,7 @@ from riad.engine.networks.sweeper import Sweeper
 from riad.engine.state import State
 from riad.kernel import logs
 from riad.kernel.clock import Clock
-from riad.kernel.faults import conflict, denied
+from riad.kernel.faults import denied
 
 _log = logs.named("engine.networks")
 
@@ -80,32 +79,32 @@ class Networks:
         self._names = NameService(self._directory)
         self._sweeper = Sweeper(self._wiring)
         self._sandboxes = Sandboxes(self._directory, self._firewall, self._wiring, self._ports, self._sweeper, announce)
-        self._subnets = asyncio.Lock()
-        self._warnings: tuple[str, ...] = ()
+        self._bridges = Bridges(self._directory, self._wiring, default_bridge=settings.default_bridge, bip=settings.bip)
+        self._bringing_up = asyncio.Lock()
 
     # life of the engine
 
     async def recover(self, live: Collection[str]) -> None:
         """Makes host and store agree again: everything of containers not in `live` goes, theirs stays as it is."""
         await asyncio.to_thread(links.enable_forwarding)
-        await self._ensure_predefined()
-        for network in self._bridges():
-            await asyncio.to_thread(self._wiring.ensure_bridge, network)
         for row in self._directory.sandboxes():
             if row.container_id not in live:
-                await self.release(row.container_id)
+                await self.release(row.container_id)  # an address of theirs would keep a network on a taken subnet
+        await self._sweep_strangers()
+        self._ensure_without_bridge()
+        await self._bridges.recover(moment=self._moment())
         self._retake_ports()
         await self._firewall.replace(self._all_rules())
-        await self._sweep_strangers()
-        for network in self._bridges():
+        for network in self._bridges.up():
             await self._serve_names(network)
         if await asyncio.to_thread(forward_policy_drops, self._nft.run):
-            self._warnings = (
+            warning = (
                 "the host's iptables FORWARD policy is DROP (dockerd or a firewall set it): containers reach nothing"
                 f" outside until it lets {self._settings.default_bridge} and br-* pass, for instance by"
-                " iptables -I DOCKER-USER -i riad-+ -j ACCEPT and -o riad-+ -j ACCEPT",
+                " iptables -I DOCKER-USER -i riad-+ -j ACCEPT and -o riad-+ -j ACCEPT"
             )
-            _log.warning("forward policy drops", extra=logs.fields(warning=self._warnings[0]))
+            self._bridges.warnings.append(warning)
+            _log.warning("forward policy drops", extra=logs.fields(warning=warning))
 
     async def close(self) -> None:
         """Stops what runs in this process. Live containers keep their network; without any, nothing of ours stays."""
@@ -126,7 +125,7 @@ class Networks:
     @property
     def warnings(self) -> tuple[str, ...]:
         """What an administrator should know; for `docker info`."""
-        return self._warnings
+        return (*self._bridges.warnings, *self._bridges.waiting.values())
 
     # networks
 
@@ -148,17 +147,7 @@ class Networks:
 
     async def create(self, wish: NetworkWish) -> Network:
         """Raises CONFLICT for a taken name, INVALID, DENIED or UNSUPPORTED for what cannot be."""
-        if self._directory.has_name(wish.name) and wish.name not in PREDEFINED:
-            raise conflict(f"network with name {wish.name} already exists")
-        async with self._choosing_subnet():
-            facts = HostFacts(self._directory.subnets(), links.host_networks(), links.uplink_mtu())
-            network = plan_network(wish, facts, network_id=secrets.token_hex(32), created=self._moment())
-            self._directory.add_network(network)
-            try:
-                await asyncio.to_thread(self._wiring.ensure_bridge, network)
-            except BaseException:
-                self._directory.delete_network(network.id)
-                raise
+        network = await self._bridges.create(wish, moment=self._moment())
         try:
             await self._firewall.add(_bridge_rules(network))
             await self._serve_names(network)
@@ -193,8 +182,11 @@ class Networks:
     async def prepare(self, request: Attachment) -> Sandbox:
         """Makes everything `request` asks for; what an earlier life of the container left is released first.
 
-        Raises NOT_FOUND, INVALID, DENIED, EXHAUSTED for a wish, INTERNAL (as Docker) for a taken port.
+        Raises NOT_FOUND, INVALID, DENIED, EXHAUSTED for a wish, INTERNAL (as Docker) for a taken port, CONFLICT for a
+        network whose subnet another program of the host has taken.
         """
+        if self._bridges.waiting:
+            await self._bring_up(request.networks)
         return await self._sandboxes.prepare(request)
 
     async def release(self, container_id: str, *, quietly: bool = False) -> None:
@@ -206,6 +198,8 @@ class Networks:
 
     async def connect(self, container_id: str, reference: str, wish: EndpointWish) -> Endpoint:
         """Adds a running container to a network; raises DENIED where it is there already."""
+        if self._bridges.waiting:
+            await self._bring_up([reference])
         return await self._sandboxes.connect(container_id, self.get(reference), wish)
 
     async def disconnect(self, container_id: str, reference: str) -> None:
@@ -244,60 +238,23 @@ class Networks:
     def _moment(self) -> str:
         return self._clock.now().isoformat().replace("+00:00", "Z")
 
-    def _bridges(self) -> list[Network]:
-        return [network for network in self._directory.networks() if network.driver is Driver.BRIDGE]
-
-    @asynccontextmanager
-    async def _choosing_subnet(self) -> AsyncIterator[None]:
-        """Between looking at the host's routes and having a route of our own nobody else may choose."""
-        async with self._subnets:
-            handle = await asyncio.to_thread(links.choose_subnets)
-            try:
-                yield
-            finally:
-                os.close(handle)
-
-    async def _ensure_predefined(self) -> None:
+    def _ensure_without_bridge(self) -> None:
         if not self._directory.has_name("host"):
             for name, driver in (("host", Driver.HOST), ("none", Driver.NULL)):
                 self._directory.add_network(Network(secrets.token_hex(32), name, driver, self._moment()))
-        known = {network.name: network for network in self._directory.networks()}.get(DEFAULT_NETWORK)
-        async with self._choosing_subnet():
-            wanted = self._default_network(known)
-            if known is None:
-                self._directory.add_network(wanted)
-            elif wanted != known:
-                await asyncio.to_thread(self._wiring.remove_bridge, known.bridge)
-                self._directory.replace_network(wanted)
-            await asyncio.to_thread(self._wiring.ensure_bridge, wanted)
 
-    def _default_network(self, known: Network | None) -> Network:
-        """The default bridge as the settings want it; one that exists keeps its subnet unless --bip says otherwise."""
-        bip = self._settings.bip
-        if known is not None and (bip is None or (known.pool is not None and known.pool.gateway_interface == bip)):
-            return known
-        if known is not None and self._directory.endpoints_in(known.id):
-            _log.warning("--bip ignored while containers run on the default bridge")
-            return known
-        if bip is not None:
-            pool = addresses.pool_for(bip.network, gateway=str(bip.ip))
-        else:
-            taken = [*self._directory.subnets(), *links.host_networks()]
-            pool = addresses.pool_for(addresses.free_subnet(taken), by_user=False)
-        if known is not None:
-            return replace(known, pool=pool)
-        return Network(
-            id=secrets.token_hex(32),
-            name=DEFAULT_NETWORK,
-            driver=Driver.BRIDGE,
-            created=self._moment(),
-            pool=pool,
-            bridge=self._settings.default_bridge,
-            mtu=links.uplink_mtu(),
-        )
+    async def _bring_up(self, references: Iterable[str]) -> None:
+        """Those that had no place at start may have one by now; raises CONFLICT where not."""
+        async with self._bringing_up:
+            for network in map(self.get, references):
+                if network.id in self._bridges.waiting:
+                    settled = await self._bridges.bring_up(network)
+                    await self._firewall.add(_bridge_rules(settled))
+                    await self._serve_names(settled)
+                    self._bridges.mark_up(settled)
 
     def _all_rules(self) -> list[Rule]:
-        rules = [rule for network in self._bridges() for rule in _bridge_rules(network)]
+        rules = [rule for network in self._bridges.up() for rule in _bridge_rules(network)]
         for row in self._directory.sandboxes():
             rules += self._sandboxes.port_rules(row.container_id)
         return rules
@@ -318,8 +275,7 @@ class Networks:
     async def _delete(self, network: Network) -> None:
         await self._firewall.remove(await self._names.stop(network))
         await self._firewall.remove(_bridge_rules(network))
-        await asyncio.to_thread(self._wiring.remove_bridge, network.bridge)
-        self._directory.delete_network(network.id)
+        await self._bridges.delete(network)
 
     async def _remove_from_kernel(self) -> None:
         await self._firewall.drop()
@@ -330,7 +286,7 @@ class Networks:
             self._wiring.sweep,
             endpoints=[endpoint.number for endpoint in self._directory.endpoints()],
             containers=[row.container_id for row in self._directory.sandboxes()],
-            bridges=[network.bridge for network in self._bridges()],
+            bridges=[network.bridge for network in self._directory.networks()],
         )
         if removed:
             _log.info("left-overs removed", extra=logs.fields(links=" ".join(removed)))
