@@ -182,6 +182,23 @@ async def test_everything_else_is_riad_with_true_forwarding_headers(tmp_path: Pa
             }
 
 
+async def test_no_service_takes_over_riads_own_name(tmp_path: Path) -> None:
+    async with (
+        service("riad") as riad,
+        service("thief") as thief,
+        running_edge(tmp_path, riad=f"{riad.host}:{riad.port}") as edge,
+    ):
+        await edge.edge.serve(Route("localhost", 2), thief)
+        assert await edge.get("localhost") == (200, "riad")
+
+
+async def test_a_name_may_end_with_a_dot_as_names_do(edge: RunningEdge) -> None:
+    async with service("r1") as upstream:
+        await edge.edge.serve(SHOP, upstream)
+        assert await edge.get("shop.localhost.:8080") == (200, "r1")
+        assert (await edge.get("nope.localhost."))[0] == 404
+
+
 async def test_riad_answers_on_a_unix_socket_and_large_pushes_pass(tmp_path: Path) -> None:
     app = web.Application(client_max_size=1 << 30)
 

@@ -1,9 +1,10 @@
 """HAProxy's configuration and map, as text. Pure. Valid for HAProxy 2.4 to 3.0.
 
-One frontend. The map of hosts comes first: a service's host name → its backend. Any other name below the service
-domain gets a page that says so; everything else is Riad. Backends are made beforehand, one per slot: HAProxy's
-runtime API cannot make one. A running HAProxy is never reloaded: roll-outs speak to its admin socket, and these files
-are what it comes up with when it is started again.
+One frontend. Riad's own name comes first, which no service may take over where it lies below the service domain; then
+the map of hosts: a service's host name → its backend. Any other name below the service domain gets a page that says
+so; everything else is Riad. Backends are made beforehand, one per slot: HAProxy's runtime API cannot make one. A
+running HAProxy is never reloaded: roll-outs speak to its admin socket, and these files are what it comes up with when
+it is started again.
 
 Why the settings are as they are:
 - `http-server-close`: a connection to a container is not kept after its answer. A kept one that the application
@@ -23,6 +24,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from riad.deploy.edge import pages
 from riad.deploy.edge.port import Route, Upstream
@@ -68,6 +70,7 @@ def haproxy_config(settings: EdgeSettings, upstreams: Mapping[int, Upstream | No
     folder = _plain(settings.folder)
     binds = "\n".join(f"    bind {' '.join(_plain(word) for word in bind.split())}" for bind in settings.binds)
     suffix = f".{_plain(settings.domain)}"
+    own = urlsplit(settings.riad_url).hostname or "localhost"
     return f"""\
 # Written by Riad; changes are lost.
 global
@@ -95,12 +98,13 @@ defaults edge
 
 frontend edge
 {binds}
-    http-request set-var(txn.host) req.hdr(host),lower,regsub(:[0-9]*$,)
+    http-request set-var(txn.host) req.hdr(host),lower,regsub(:[0-9]*$,),regsub([.]$,)
     http-request del-header X-Forwarded-For
     http-request set-header X-Forwarded-Host %[req.hdr(host)]
     http-request set-header X-Forwarded-Proto http if !{{ ssl_fc }}
     http-request set-header X-Forwarded-Proto https if {{ ssl_fc }}
     http-request set-var(txn.backend) var(txn.host),map_str({folder}/{HOSTS})
+    use_backend riad if {{ var(txn.host) -m str {_plain(own)} }}
     use_backend %[var(txn.backend)] if {{ var(txn.backend) -m found }}
     use_backend no-such-service if {{ var(txn.host) -m end {suffix} }}
     default_backend riad
