@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import fcntl
 import os
+import shutil
 import signal
 import socket
 import sys
+import tempfile
 from pathlib import Path
 
 import uvicorn
@@ -30,6 +32,9 @@ def serve(config: ServerConfig) -> None:
     logs.configure(level=config.log_level, as_json=config.log_json)
     lock = _lock(config)
     listener = _listen(config)
+    # What requests and jobs put down for a moment: on the disk that has room for it, and gone with the next start.
+    tempfile.tempdir = str(_emptied(config.data_dir / "temporary"))
+    _emptied(config.run / "checkouts")
     try:
         parts = build(config, _database(config))
         parts.prepare()
@@ -40,6 +45,12 @@ def serve(config: ServerConfig) -> None:
         if config.socket is not None:
             config.socket.unlink(missing_ok=True)
         os.close(lock)
+
+
+def _emptied(folder: Path) -> Path:
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True, mode=0o700)
+    return folder
 
 
 def _lock(config: ServerConfig) -> int:

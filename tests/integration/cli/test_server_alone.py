@@ -125,3 +125,13 @@ def test_a_wrong_setting_is_refused_by_name(server: Server, variable: str, value
     assert done.returncode == 1
     assert variable.removeprefix("RIAD_").lower() in done.stderr.lower()
     assert "Traceback" not in done.stderr
+
+
+def test_what_a_killed_server_had_put_down_for_a_moment_goes_with_the_next_start(server: Server) -> None:
+    left = [server.folder / "temporary" / "riad-collect-x" / "0.tar", server.folder / "run" / "checkouts" / "c" / "f"]
+    for file in left:
+        file.parent.mkdir(parents=True)
+        file.write_text("left")
+    server.start()
+    assert not any(file.exists() for file in left)
+    assert (server.folder / "temporary").stat().st_mode & 0o077 == 0

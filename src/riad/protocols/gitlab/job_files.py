@@ -81,16 +81,24 @@ def file_of_ref(services: Services, call: Call) -> Response:
 
 
 def _one(services: Services, job_id: int, path: str) -> Response:
-    """One file out of the archive, never shown by a browser as a page of this site."""
+    """One file out of the archive, unpacked as it is sent; never shown by a browser as a page of this site."""
     _, stored = services.pipelines.archive(job_id)
-    with stored, zipfile.ZipFile(stored) as held:
-        try:
-            entry = held.getinfo(path)
-        except KeyError:
-            raise not_found(f"404 {path} is not among the artifacts of job {job_id}") from None
-        data = held.read(entry)
-    headers = {"Content-Disposition": f"attachment; filename*=UTF-8''{quote(path.rpartition('/')[2])}"}
-    return Response(data, media_type="application/octet-stream", headers=headers)
+    held = zipfile.ZipFile(stored)
+    try:
+        entry = held.getinfo(path)
+    except KeyError:
+        stored.close()
+        raise not_found(f"404 {path} is not among the artifacts of job {job_id}") from None
+    headers = {
+        "Content-Disposition": f"attachment; filename*=UTF-8''{quote(path.rpartition('/')[2])}",
+        "Content-Length": str(entry.file_size),
+    }
+    return StreamingResponse(_unpacked(stored, held, entry), media_type="application/octet-stream", headers=headers)
+
+
+def _unpacked(stored: IO[bytes], held: zipfile.ZipFile, entry: zipfile.ZipInfo) -> Iterator[bytes]:
+    with stored, held.open(entry) as file:
+        yield from _pieces(file)
 
 
 def delete_archive(services: Services, call: Call) -> Answer:
