@@ -17,6 +17,9 @@ from riad.pipelines.schedule import JobState, has_warnings, schedule
 from riad.pipelines.status import ACTIVE, COMPLETED, Status, check
 from riad.pipelines.store import JobRow, PipelineRow, jobs_of, pipeline
 
+JOB_FINISHED = "pipelines.job_finished"
+"""`{job_id, pipeline_id, project_id, name, status, environment, environment_action}`."""
+
 
 def advance(session: Session, pipeline_id: int, *, clock: Clock) -> Status:
     """Returns the pipeline's state afterwards."""
@@ -72,7 +75,7 @@ def _announce(session: Session, job: JobRow, *, clock: Clock) -> None:
         "environment": job.environment,
         "environment_action": job.environment_action,
     }
-    emit(session, "pipelines.job_finished", payload, clock=clock)
+    emit(session, JOB_FINISHED, payload, clock=clock)
 
 
 def _set_pipeline_status(session: Session, row: PipelineRow, status: Status, *, clock: Clock) -> None:

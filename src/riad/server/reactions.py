@@ -16,6 +16,7 @@ from riad.forge.repositories import Repositories
 from riad.kernel.clock import Clock
 from riad.kernel.db import Database
 from riad.kernel.outbox import Event, Reaction
+from riad.pipelines.advance import JOB_FINISHED
 from riad.pipelines.service import PipelineService
 from riad.registry import repositories as registry
 
@@ -34,6 +35,7 @@ class Reactions:
         """What to do for each kind of event."""
         return {
             PUSHED: [self.create_pipeline],
+            JOB_FINISHED: [self.stop_environment],
             DELETED: [self.end_pipelines, self.stop_services, self.forget_images, self.remove_repository],
         }
 
@@ -48,6 +50,17 @@ class Reactions:
             user_id=pushed["user_id"],
             origin=f"event {event.id}",
         )
+
+    def stop_environment(self, event: Event) -> None:
+        """A job with `environment: action: stop` that succeeds takes its environment out of service."""
+        ended = event.payload
+        if ended["environment_action"] != "stop" or ended["status"] != "success":
+            return
+        with self.database.write() as session:
+            for environment in environments.of_project(session, ended["project_id"]):
+                if environment.name == ended["environment"]:
+                    rollouts.stop(session, environment.id, clock=self.clock)
+        self.look_after()
 
     def end_pipelines(self, event: Event) -> None:
         """A deleted project's jobs end; what ran already is forgotten with its logs and artifacts."""

@@ -175,3 +175,8 @@ def test_anchors_that_multiply_are_refused():
 )
 def test_coverage_is_the_number_of_the_last_matching_line(log, pattern, percent):
     assert coverage_of(log, pattern) == percent
+
+
+def test_an_include_with_rules_is_refused_since_it_would_be_included_whatever_they_say():
+    with pytest.raises(Fault, match="include/0/rules: riad does not support `rules` yet"):
+        lint("include: [{local: a.yml, rules: [{if: $NEVER}]}]\njob: {script: x}\n")

@@ -56,7 +56,7 @@ ALLOW_FAILURE = _words("exit_codes")
 REFS = _words("refs variables changes", "kubernetes")
 INHERIT = _words("default variables")
 PARALLEL = _words("matrix")
-INCLUDE = _words("local rules", "project ref file remote template component inputs artifact job integrity")
+INCLUDE = _words("local", "rules project ref file remote template component inputs artifact job integrity")
 
 RETRY_REASONS = _words(
     "always unknown_failure script_failure api_failure stuck_or_timeout_failure stuck_pending_with_matching_runners "
