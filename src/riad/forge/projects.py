@@ -261,10 +261,6 @@ def update(
     return get(session, project.id)
 
 
-def set_visibility(session: Session, actor: Principal, project: Project, visibility: Visibility) -> Project:
-    return update(session, actor, project, visibility=visibility)
-
-
 def archive(session: Session, actor: Principal, project: Project, *, archived: bool = True) -> Project:
     """An archived project is read-only. Takes an owner."""
     permissions.require(session, actor, project, Access.OWNER)

@@ -67,9 +67,6 @@ class Reference:
     def with_digest(self, digest: Digest) -> Reference:
         return replace(self, tag=None, digest=digest)
 
-    def named_only(self) -> Reference:
-        return replace(self, tag=None, digest=None)
-
 
 def parse_reference(text: str) -> Reference:
     """Reads any form a user may write; raises INVALID with Docker's sentence."""

@@ -22,8 +22,7 @@ STEPS = (
         key TEXT PRIMARY KEY, layer TEXT, size INTEGER NOT NULL, description TEXT NOT NULL,
         created TEXT NOT NULL, used_at TEXT NOT NULL, uses INTEGER NOT NULL DEFAULT 0
     ) WITHOUT ROWID;
-    CREATE INDEX build_step_used_at ON build_step (used_at);
-    CREATE TABLE build_digest (key TEXT PRIMARY KEY, digest TEXT NOT NULL, used_at TEXT NOT NULL) WITHOUT ROWID
+    CREATE INDEX build_step_used_at ON build_step (used_at)
     """,
 )
 DEFAULT_LIMIT = 20 * 2**30
@@ -89,15 +88,6 @@ class Cache:
                 (key, layer and str(layer.diff_id), size, description, created, self._now()),
             )
 
-    def find_digest(self, key: str) -> str | None:
-        """A content digest that was costly to compute."""
-        row = self._state.connection.execute("SELECT digest FROM build_digest WHERE key = ?", (key,)).fetchone()
-        return None if row is None else str(row["digest"])
-
-    def keep_digest(self, key: str, digest: str) -> None:
-        with self._state.transaction() as sql:
-            sql.execute("INSERT OR REPLACE INTO build_digest VALUES (?, ?, ?)", (key, digest, self._now()))
-
     def entries(self) -> list[Entry]:
         """The records that hold layers, the least recently used first."""
         rows = self._state.connection.execute("SELECT * FROM build_step WHERE layer IS NOT NULL ORDER BY used_at")
@@ -120,7 +110,6 @@ class Cache:
         with self._state.transaction() as sql:
             before = self._now() if unused_since is None else unused_since.isoformat()
             sql.execute("DELETE FROM build_step WHERE layer IS NULL AND used_at <= ?", (before,))
-            sql.execute("DELETE FROM build_digest WHERE used_at <= ?", (before,))
         return doomed, await self._layers.collect()
 
     async def trim(self) -> None:

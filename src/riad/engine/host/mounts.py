@@ -59,10 +59,6 @@ def mounted_under(folder: Path) -> list[Path]:
     return sorted((Path(point) for point in _mount_points() if point.startswith(inside)), key=lambda p: -len(p.parts))
 
 
-def is_mounted(target: Path) -> bool:
-    return str(target) in _mount_points()
-
-
 def _mount_points() -> set[str]:
     with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as table:
         return {_unescaped(line.split(" ", 5)[4]) for line in table}
