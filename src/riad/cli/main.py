@@ -47,7 +47,7 @@ class LazyGroup(click.Group):
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="riad")
 def riad() -> None:
-    """The whole DevOps and MLOps loop on one machine: git push → tests → image → deploy → roll back."""
+    """The whole DevOps loop on one machine: git push → tests → image → deploy → roll back."""
 
 
 def main(arguments: list[str] | None = None) -> None:
