@@ -80,8 +80,8 @@ class ReleaseRow(Base):
     of: Mapped[int | None]
     reason: Mapped[str | None] = mapped_column(Text)
     address: Mapped[str | None]
-    container_log: Mapped[str | None] = mapped_column(Text)
-    """The end of what a failed release's container wrote."""
+    container_log: Mapped[str | None] = mapped_column(Text, deferred=True)
+    """The end of what a failed release's container wrote; read only where it is asked for, not with every list."""
     created_at: Mapped[datetime]
     finished_at: Mapped[datetime | None]
 
