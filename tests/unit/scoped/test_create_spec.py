@@ -1,7 +1,7 @@
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from riad.dockerclient.scoped.create_spec import check
@@ -208,6 +208,8 @@ def test_any_document_is_passed_or_refused(document: dict[str, Any]) -> None:
     assert not (passed.get("HostConfig") or {}).get("Privileged")
 
 
+@example({"PortBindings": {"80/tcp": 1}})
+@example({"Mounts": 1})
 @given(st.dictionaries(st.sampled_from(sorted({key for _, s in REFUSED for key in s})), JSON, max_size=3))
 def test_any_host_settings_are_passed_or_refused(settings: dict[str, Any]) -> None:
     try:

@@ -17,6 +17,7 @@ from riad.dockerclient.scoped.refusals import (
     free,
     mapping,
     nothing,
+    objects,
     only,
     shown,
     taken,
@@ -96,7 +97,9 @@ def _host_config(value: Any, path: str, found: _Found) -> dict[str, Any]:
         **dict.fromkeys(_FREE_HOST, free),
         **_REFUSED_HOST,
         "Binds": lambda v, p: _binds(v, p, found),
-        "Mounts": lambda v, p: [_mount(entry, f"{p}/{number}", found) for number, entry in enumerate(v or [])],
+        "Mounts": lambda v, p: [
+            _mount(entry, f"{p}/{number}", found) for number, entry in enumerate(objects(v or [], p))
+        ],
         "VolumesFrom": lambda v, p: _volumes_from(v, p, found),
         "NetworkMode": lambda v, p: _network_mode(v, p, found),
         "CapAdd": _capabilities,
@@ -197,12 +200,11 @@ def _ports(value: Any, path: str) -> dict[str, Any]:
     """A port of the engine's choice is fine; one of the job's choice would take it from somebody else."""
     passed = {}
     for port, bindings in mapping(value or {}, path).items():
-        passed[port] = [_binding(entry, f"{path}.{port}") for entry in bindings or []]
+        passed[port] = [_binding(entry, f"{path}.{port}") for entry in objects(bindings or [], f"{path}.{port}")]
     return passed
 
 
-def _binding(value: Any, path: str) -> dict[str, str]:
-    binding = mapping(value, path)
+def _binding(binding: dict[str, Any], path: str) -> dict[str, str]:
     if binding.get("HostPort", "") not in ("", "0", None):
         raise denied(
             f"riad: {path}: a job cannot choose the host's port {shown(binding['HostPort'])}; publish the container's "

@@ -31,6 +31,12 @@ def texts(value: object, path: str) -> list[str]:
     return value
 
 
+def objects(value: object, path: str) -> list[dict[str, Any]]:
+    if not isinstance(value, list):
+        raise invalid(f"riad: {path} is not a list of objects")
+    return [mapping(entry, path) for entry in value]
+
+
 def taken(document: Mapping[str, Any], checks: Mapping[str, Check], path: str) -> dict[str, Any]:
     """The document with only its known fields, each checked. A field that is not known may only be empty."""
     found: dict[str, Any] = {}
