@@ -2,9 +2,14 @@
 
 import os
 
+import hypothesis
 import pytest
 
 pytest_plugins = ["leftovers", "databases", "serving"]
+
+# The same examples in every run, however slow the machine; `--hypothesis-profile=default` looks for new ones.
+hypothesis.settings.register_profile("same", derandomize=True, deadline=None)
+hypothesis.settings.load_profile("same")
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

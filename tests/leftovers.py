@@ -125,15 +125,12 @@ def of_others(names: set[str], folder: Path) -> Iterator[str]:
     """Those of `names` that belong to an engine that lives and was not started with `folder` as TMPDIR."""
     mine = processes(folder)
     theirs = {_instance(_DEFAULT_ENGINE)} | {i for pid in _pids() if pid not in mine for i in instances(_words(pid))}
-    tables = {name for name in names if name.startswith("table")}
-    rules = _said("nft", "list", "ruleset") if any(name.startswith("link br-") for name in names) else ""
-    for name in names:
-        if any(instance[:6] in name for instance in theirs):
-            yield name
-        elif name.startswith("link br-"):
-            users = {table for table, text in _tables(rules) if f'"{name.split()[1]}"' in text}
-            if users - tables:
-                yield name
+    theirs_by_name = {name for name in names if any(instance[:6] in name for instance in theirs)}
+    yield from theirs_by_name
+    bridges = {name for name in names - theirs_by_name if name.startswith("link br-")}  # named after networks
+    for table, rules in _tables(_said("nft", "list", "ruleset")) if bridges else ():
+        if table not in names - theirs_by_name:
+            yield from (name for name in bridges if f'"{name.split()[1]}"' in rules)
 
 
 def instances(words: str) -> Iterator[str]:

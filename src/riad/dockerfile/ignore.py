@@ -11,6 +11,8 @@ import posixpath
 import re
 from dataclasses import dataclass, field
 
+_RANGE_OR_CHARACTER = re.compile("(.)(?:-(.))?", re.DOTALL)
+
 
 @dataclass(frozen=True, slots=True)
 class Pattern:
@@ -111,5 +113,10 @@ def _class(pattern: str, at: int) -> tuple[str, int]:
         return re.escape("["), at
     inner = pattern[at:end]
     negated = inner[:1] in ("^", "!")
-    body = (inner[1:] if negated else inner).replace("\\", "\\\\").replace("[", "\\[").replace("&&", "\\&&")
+    body = _RANGE_OR_CHARACTER.sub(_escaped, inner[1:] if negated else inner)
     return f"(?!/)[{'^' if negated else ''}{body}]", end + 1
+
+
+def _escaped(piece: re.Match[str]) -> str:
+    """Only the hyphen of a range has a meaning between a set's brackets."""
+    return "-".join(re.escape(end) for end in piece.groups() if end)

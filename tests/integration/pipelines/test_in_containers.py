@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import time
 
 import pytest
@@ -98,10 +99,10 @@ job: {services: [{name: "job-base:1", command: ["sleep", "100"]}], script: [echo
         await room.finished(pipeline, 60)
         with room.database.read() as session:
             name = store.job(session, room.job("job").id).container
-        await room.until(lambda: not room.tokens.live, 30)
-        left = [c["Names"] for c in await docker.containers.list(stopped=True)]
-        left += [[n["Name"]] for n in await docker.networks.list()]
-    assert not [names for names in left if any(name in each for each in names)]
+        async with asyncio.timeout(30):
+            while name in str([*await docker.containers.list(stopped=True), *await docker.networks.list()]):  # noqa: ASYNC110 -- the end is told to nobody
+                await asyncio.sleep(0.05)
+    assert not room.tokens.live
 
 
 async def test_a_killed_engine_and_server_lose_nothing_of_a_running_job(room, engine):
