@@ -9,6 +9,7 @@ import signal
 import socket
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 import uvicorn
@@ -23,6 +24,8 @@ from riad.server.wiring import Parts, build
 log = logs.named("server")
 
 BACKLOG = 2048
+LAST_WORDS = 5.0
+"""Seconds that what a killed server had started is waited for."""
 
 
 def serve(config: ServerConfig) -> None:
@@ -48,8 +51,11 @@ def serve(config: ServerConfig) -> None:
 
 
 def _emptied(folder: Path) -> Path:
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True, mode=0o700)
+    """A git that a killed server had started may write there a moment longer."""
+    until = time.monotonic() + LAST_WORDS
+    while folder.exists() and time.monotonic() < until:
+        shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     return folder
 
 
