@@ -19,10 +19,13 @@ from riad.cli.supervisor import LARGEST_LOG, Process, process_of, read_supervisi
 PROGRAM = """
 import sys
 from pathlib import Path
-from riad.cli.supervisor import Part, Supervisor
+from riad.cli.supervisor import Part, Supervisor, process_of, read_supervision
 folder = Path(sys.argv[1])
+def note():
+    two = read_supervision(folder / "supervision.json")["parts"].get("two")
+    (folder / "before one stopped").write_text("two ran" if two and process_of(two).alive() else "two did not run")
 parts = [
-    Part(name="one", command=("sleep", "1000"), log=folder / "one.log"),
+    Part(name="one", command=("sleep", "1000"), log=folder / "one.log", before_stop=note),
     Part(name="two", command=("sleep", "1001"), log=folder / "two.log", waits_for=folder / "go"),
 ]
 Supervisor(parts, folder / "supervision.json", about={"port": 1}).run()
@@ -98,6 +101,16 @@ def test_stopping_ends_every_part_and_leaves_no_file(world: World) -> None:
     assert supervisor.wait(10) == 0
     assert not part.alive()
     assert not (world.folder / "supervision.json").exists()
+
+
+def test_what_comes_before_a_stop_is_done_when_later_parts_have_stopped(world: World) -> None:
+    supervisor = world.start()
+    (world.folder / "go").touch()
+    two = eventually(lambda: world.part("two"))
+    supervisor.terminate()
+    assert supervisor.wait(10) == 0
+    assert not two.alive()
+    assert (world.folder / "before one stopped").read_text() == "two did not run"
 
 
 def test_a_killed_supervisor_stops_nothing_and_its_successor_takes_over(world: World) -> None:
