@@ -39,7 +39,12 @@ class House:
     def build(cls, folder: Path) -> House:
         port = free_port()
         home = {"RIAD_HOME": str(folder), "RIAD_PORT": str(port)}
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(("RIAD_", "DOCKER_"))}
+        # Base images are taken from the cache that everybody uses, or that RIAD_CACHE names.
+        kept = {
+            name: value
+            for name, value in os.environ.items()
+            if name == "RIAD_CACHE" or not name.startswith(("RIAD_", "DOCKER_"))
+        }
         return cls(folder, port, {**kept, **home, "PYTHONPATH": os.pathsep.join(sys.path)})
 
     @property
