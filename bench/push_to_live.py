@@ -108,7 +108,7 @@ def script_seconds(api: apis.Api, jobs: list[Any]) -> float:
     for job in jobs:
         if job["name"] in STAMPED_JOBS:
             trace = api.text(f"{project_path(demo.PROJECT)}/jobs/{job['id']}/trace").decode(errors="replace")
-            stamps = dict(re.findall(r"^bench-(start|end)=([0-9.]+)", trace, re.MULTILINE))
+            stamps = dict(re.findall(r"bench-(start|end)=([0-9.]+)", trace))
             total += float(stamps["end"]) - float(stamps["start"])
     return total
 
@@ -128,7 +128,7 @@ def measure(home: homes.Home, work: Path) -> None:
     demo._riad("base", "build", demo.python_image(), demo.TOOLS)
     api = apis.connect()
     demo._ensure_project(api)
-    demo.copy_example(work)
+    demo._expect(follow(api, demo.PROJECT, sha=demo._push(work, home, api), timeout=600), "success")
     stamp_scripts(work)
     demo._expect(follow(api, demo.PROJECT, sha=demo._push(work, home, api), timeout=600), "success")
     load = Load(host=f"{demo.SERVICE}.{home.domain}:{home.port}", port=home.port)
