@@ -105,7 +105,7 @@ class House:
 
     def of(self, project: str, path: str) -> Any:
         """GET of something of a project's."""
-        return self.api(f"/v4/projects/{urllib.parse.quote(project, safe='')}/{path}")
+        return self.api(f"{_path(project)}/{path}")
 
     def tags(self, repository: str) -> list[str]:
         """What the registry has of a repository."""
@@ -210,7 +210,15 @@ class House:
         return done
 
     def log(self, project: str, job: int) -> str:
-        return self.riad("pipeline", "log", project, str(job)).stdout
+        """What the job has written so far."""
+        request = urllib.request.Request(f"{self.url}/api{_path(project)}/jobs/{job}/trace")
+        request.add_header("PRIVATE-TOKEN", self.token)
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            return str(answer.read().decode(errors="replace"))
+
+    def releases(self, project: str) -> list[Any]:
+        """Newest first."""
+        return list(self.api(f"/riad/v1/projects/{urllib.parse.quote(project, safe='')}/releases"))
 
 
 @dataclass
@@ -294,6 +302,10 @@ def open_house(folder: Path, *, images: tuple[str, ...] = ("python:3.11", "docke
         house.close()
 
 
+def _path(project: str) -> str:
+    return f"/v4/projects/{urllib.parse.quote(project, safe='')}"
+
+
 def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -302,9 +314,10 @@ def free_port() -> int:
 
 def eventually(check: Callable[[], Any], *, within: float = 30, why: Callable[[], str] = lambda: "") -> Any:
     """What `check` returns once it is true. Fails with `why()` after `within` seconds."""
-    deadline = time.monotonic() + within
+    deadline, pause = time.monotonic() + within, 0.02
     while time.monotonic() < deadline:
         if found := check():
             return found
-        time.sleep(0.05)
+        time.sleep(pause)
+        pause = min(0.2, pause * 1.3)
     raise AssertionError(f"it never came\n{why()}")

@@ -87,7 +87,7 @@ class Scene:
         house = self.house
         listed = house.docker("ps", "--all", "--no-trunc", "--format", "{{.ID}} {{.Names}}")
         lines = [line.split() for line in listed.splitlines()]
-        live = [entry["number"] for entry in house.json("releases", PROJECT) if entry["state"] == "live"]
+        live = [entry["number"] for entry in house.releases(PROJECT) if entry["state"] == "live"]
         serving = [identifier for identifier, name in lines if name in [f"riad-app-r{number}" for number in live]]
         networks = set(house.docker("network", "ls", "--format", "{{.Name}}").split())
         return [
@@ -213,16 +213,16 @@ def test_right_after_the_switch(scene: Scene, victims: tuple[str, ...]) -> None:
 
 @EACH
 def test_during_a_roll_back(scene: Scene, victims: tuple[str, ...]) -> None:
-    before = scene.house.json("releases", PROJECT)
+    before = scene.house.releases(PROJECT)
     command = [sys.executable, "-m", "riad.cli.main", "rollback", PROJECT]
     rolling = subprocess.Popen(command, env=scene.house.environ, stderr=subprocess.PIPE, text=True)
-    eventually(lambda: len(scene.house.json("releases", PROJECT)) > len(before))
+    eventually(lambda: len(scene.house.releases(PROJECT)) > len(before))
     scene.house.kill(*victims)
     rolling.communicate(timeout=60)  # it may have lost its connection; the roll-back goes on
 
     def newest() -> Any:
         eventually(scene.house.ready)
-        return scene.house.json("releases", PROJECT)[0]
+        return scene.house.releases(PROJECT)[0]
 
     done = eventually(lambda: (found := newest())["state"] in ("live", "failed") and found, within=60)
     assert (done["kind"], done["state"]) == ("rollback", "live"), done

@@ -29,7 +29,7 @@ def test_a_failing_test_stops_the_push_before_build_and_deploy(house: House, tmp
     assert [(case["name"], case["status"]) for case in cases] == [("test_the_page_says_its_version", "failed")]
     assert "'nonsense' is no version" in cases[0]["system_output"]
     assert bad[:8] not in house.tags(project)
-    assert [entry["number"] for entry in house.json("releases", project)] == [1]
+    assert [entry["number"] for entry in house.releases(project)] == [1]
     assert house.ask("failing-test") == (200, "version 1\n")
 
 
@@ -53,7 +53,7 @@ def test_a_release_that_never_gets_healthy_never_serves(house: House, tmp_path: 
     assert "release 2 did not become healthy within 3 s" in log
     assert "500" in log.partition("last answer:")[2].splitlines()[0]
     assert "cannot find the database" in log.partition("last log lines:")[2]
-    assert [(entry["number"], entry["state"]) for entry in house.json("releases", project)] == [
+    assert [(entry["number"], entry["state"]) for entry in house.releases(project)] == [
         (2, "failed"), (1, "live"),
     ]  # fmt: skip
     assert "riad-sick-r2" not in house.docker("ps", "--all", "--format", "{{.Names}}")
