@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import importlib
 import sys
 from typing import Any
 
 import click
 
 from riad import __version__
+from riad.cli.lazy import LazyGroup
 
-# name -> (module:attribute, one line for --help). The line stands here so that --help imports no command.
 COMMANDS = {
     "up": ("riad.cli.up:up", "Start Riad on this machine and wait until it answers."),
     "down": ("riad.cli.down:down", "Stop everything that `riad up` started."),
@@ -22,29 +21,12 @@ COMMANDS = {
     "rollback": ("riad.cli.rollback:rollback", "Put an earlier release of a project back in service."),
     "token": ("riad.cli.token:token", "Create, list and revoke access tokens."),
     "base": ("riad.cli.base:base", "Make base images from the distribution's package mirror."),
-    "engine": ("riad.cli.engine:engine", "Run the container engine alone (speaks the Docker Engine API)."),
+    "engine": ("riad.cli.engine.group:engine", "Run the container engine alone (speaks the Docker Engine API)."),
     "server": ("riad.cli.server:server", "Run the server alone (forge, registry, pipelines, web)."),
 }
 
 
-class LazyGroup(click.Group):
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in COMMANDS:
-            return None
-        module, attribute = COMMANDS[cmd_name][0].split(":")
-        command = getattr(importlib.import_module(module), attribute)
-        assert isinstance(command, click.Command)
-        return command
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
-
-
-@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=LazyGroup, table=COMMANDS, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="riad")
 def riad() -> None:
     """The whole DevOps loop on one machine: git push → tests → image → deploy → roll back."""

@@ -1,13 +1,21 @@
-"""`riad engine`: the container engine alone, with dockerd's own flag names."""
+"""`riad engine`: the container engine alone, with dockerd's own flag names.
+
+Without a command it runs the daemon; the commands are imported only when they are used.
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import click
+from click.core import ParameterSource
+
+from riad.cli.lazy import LazyGroup
+
+COMMANDS: dict[str, tuple[str, str]] = {}
 
 
-@click.command("engine")
+@click.group("engine", cls=LazyGroup, table=COMMANDS, invoke_without_command=True)
 @click.option(
     "--data-root",
     type=click.Path(path_type=Path),
@@ -51,7 +59,9 @@ import click
 )
 @click.option("-D", "--debug", is_flag=True, help="Same as --log-level debug.")
 @click.option("--log-format", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@click.pass_context
 def engine(
+    ctx: click.Context,
     *,
     data_root: Path,
     exec_root: Path,
@@ -65,6 +75,9 @@ def engine(
     log_format: str,
 ) -> None:
     """Run the container engine alone (speaks the Docker Engine API)."""
+    if ctx.invoked_subcommand is not None:
+        _refuse_flags(ctx, ctx.invoked_subcommand)
+        return
     from riad.base.recipes import suggestion
     from riad.engine.daemon import EngineConfig, run
     from riad.kernel import logs
@@ -81,3 +94,10 @@ def engine(
         group=group,
     )
     run(config, suggest=suggestion)
+
+
+def _refuse_flags(ctx: click.Context, command: str) -> None:
+    for name in ctx.params:
+        if ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE:
+            flag = next(parameter.opts[-1] for parameter in ctx.command.params if parameter.name == name)
+            raise click.UsageError(f"{flag} belongs to the daemon; flags of `{command}` come after its name")

@@ -1,0 +1,1 @@
+"""`riad engine`: the daemon itself (`group`), and one file for each thing that can be asked of or done to an engine."""
