@@ -9,8 +9,8 @@ import pytest
 from riad.engine.containers.health import Health
 from riad.engine.containers.model import Container, Phase, Run, Settings
 from riad.engine.dockerapi import errors, wire
-from riad.engine.dockerapi.container_shapes import human_duration, status_text
-from riad.engine.dockerapi.create_body import read_settings
+from riad.engine.dockerapi.container_shapes.listing import human_duration, status_text
+from riad.engine.dockerapi.create_body.settings import read_settings
 from riad.engine.dockerapi.filters import parse_filters
 from riad.engine.dockerapi.streams import frame
 from riad.kernel.faults import Fault, Kind

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from riad.engine.containers.engine import Engine
 from riad.engine.containers.model import Container
-from riad.engine.dockerapi.container_shapes import docker_status, health_of
+from riad.engine.dockerapi.container_shapes.parts import docker_status, health_of
 from riad.engine.dockerapi.filters import Filters, has_label
 from riad.engine.dockerapi.wire import parse_moment
 from riad.kernel.faults import Fault, invalid

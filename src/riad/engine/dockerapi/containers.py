@@ -11,9 +11,11 @@ from riad.engine.containers.attach import resize
 from riad.engine.containers.engine import Engine
 from riad.engine.containers.exec import Executions
 from riad.engine.containers.model import Container, Phase
-from riad.engine.dockerapi import container_filters, container_shapes
+from riad.engine.dockerapi import container_filters
 from riad.engine.dockerapi.app import cancellable
-from riad.engine.dockerapi.create_body import read_settings
+from riad.engine.dockerapi.container_shapes.inspect import inspect_shape, sizes
+from riad.engine.dockerapi.container_shapes.listing import list_shape
+from riad.engine.dockerapi.create_body.settings import read_settings
 from riad.engine.dockerapi.filters import parse_filters
 from riad.engine.dockerapi.streams import chunked
 from riad.engine.dockerapi.wire import dumps, flag, json_body, json_response, no_content, version_of, whole
@@ -39,17 +41,17 @@ def routes(*, engine: Engine, executions: Executions) -> list[web.RouteDef]:
         found = [c for c in engine.registry if (everything or c.phase in _SHOWN) and wanted(c)]
         found.sort(key=lambda container: container.created, reverse=True)
         now = engine.clock.now()
-        shapes = [container_shapes.list_shape(engine, container, now=now) for container in found[: limit or None]]
+        shapes = [list_shape(engine, container, now=now) for container in found[: limit or None]]
         if flag(request.query, "size"):
             for shape in shapes:
-                shape |= await asyncio.to_thread(container_shapes.sizes, engine, engine.registry.find(shape["Id"]))
+                shape |= await asyncio.to_thread(sizes, engine, engine.registry.find(shape["Id"]))
         return json_response(shapes)
 
     async def inspect(request: web.Request) -> web.Response:
         container = named(request)
-        shape = container_shapes.inspect_shape(engine, container, executions.of(container.id))
+        shape = inspect_shape(engine, container, executions.of(container.id))
         if flag(request.query, "size"):
-            shape |= await asyncio.to_thread(container_shapes.sizes, engine, container)
+            shape |= await asyncio.to_thread(sizes, engine, container)
         return json_response(shape)
 
     async def start_(request: web.Request) -> web.Response:

@@ -1,0 +1,116 @@
+"""`HostConfig` as `inspect` shows it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from riad.engine.containers.create import network_mode
+from riad.engine.containers.model import HostSettings, MountWish
+from riad.engine.containers.spec import MASKED_PATHS, READONLY_PATHS
+from riad.engine.dockerapi.wire import Shape
+from riad.engine.networks.model import PortBinding
+
+
+def host_shape(host: HostSettings) -> Shape:
+    limits = host.resources
+    return {
+        "Binds": list(host.binds) or None,
+        "ContainerIDFile": host.container_id_file,
+        "LogConfig": {"Type": host.log.driver, "Config": dict(host.log.options)},
+        "NetworkMode": network_mode(host),
+        "PortBindings": _bindings(host.ports),
+        "RestartPolicy": {"Name": host.restart.name, "MaximumRetryCount": host.restart.maximum},
+        "AutoRemove": host.auto_remove,
+        "VolumeDriver": host.volume_driver,
+        "VolumesFrom": list(host.volumes_from) or None,
+        "ConsoleSize": list(host.console_size) or [0, 0],
+        **({"Annotations": dict(host.annotations)} if host.annotations else {}),
+        **({"Mounts": [_mount_wish(mount) for mount in host.mounts]} if host.mounts else {}),
+        **({"Tmpfs": dict(host.tmpfs)} if host.tmpfs else {}),
+        **({"Sysctls": dict(host.sysctls)} if host.sysctls else {}),
+        "CapAdd": list(host.cap_add) or None,
+        "CapDrop": list(host.cap_drop) or None,
+        "CgroupnsMode": host.cgroupns_mode or "host",
+        "Dns": list(host.dns),
+        "DnsOptions": list(host.dns_options),
+        "DnsSearch": list(host.dns_search),
+        "ExtraHosts": list(host.extra_hosts) or None,
+        "GroupAdd": list(host.group_add) or None,
+        "IpcMode": host.ipc_mode or "private",
+        "Cgroup": "",
+        "Links": None,
+        "OomScoreAdj": host.oom_score_adj,
+        "PidMode": host.pid_mode,
+        "Privileged": host.privileged,
+        "PublishAllPorts": host.publish_all,
+        "ReadonlyRootfs": host.read_only,
+        "SecurityOpt": list(host.security) or None,
+        "UTSMode": host.uts_mode,
+        "UsernsMode": host.userns_mode,
+        "ShmSize": host.shm_size,
+        "Runtime": host.runtime or "runc",
+        "Isolation": "",
+        "CpuShares": limits.cpu_shares or 0,
+        "Memory": limits.memory or 0,
+        "NanoCpus": host.nano_cpus,
+        "CgroupParent": host.cgroup_parent,
+        "BlkioWeight": limits.blkio_weight or 0,
+        "BlkioWeightDevice": [],
+        "BlkioDeviceReadBps": [],
+        "BlkioDeviceWriteBps": [],
+        "BlkioDeviceReadIOps": [],
+        "BlkioDeviceWriteIOps": [],
+        "CpuPeriod": limits.cpu_period or 0,
+        "CpuQuota": limits.cpu_quota or 0,
+        "CpuRealtimePeriod": 0,
+        "CpuRealtimeRuntime": 0,
+        "CpusetCpus": limits.cpuset_cpus,
+        "CpusetMems": limits.cpuset_mems,
+        "Devices": [
+            {"PathOnHost": d.host_path, "PathInContainer": d.path, "CgroupPermissions": d.access} for d in host.devices
+        ],
+        "DeviceCgroupRules": list(host.device_rules) or None,
+        "DeviceRequests": None,
+        "MemoryReservation": limits.memory_reservation or 0,
+        "MemorySwap": limits.memory_swap or 0,
+        "MemorySwappiness": limits.swappiness,
+        "OomKillDisable": limits.oom_kill_disable or None,
+        "PidsLimit": limits.pids,
+        "Ulimits": [
+            {"Name": limit.name.removeprefix("RLIMIT_").lower(), "Hard": limit.hard, "Soft": limit.soft}
+            for limit in host.ulimits
+        ],
+        "CpuCount": 0,
+        "CpuPercent": 0,
+        "IOMaximumIOps": 0,
+        "IOMaximumBandwidth": 0,
+        "MaskedPaths": list(MASKED_PATHS if host.masked_paths is None else host.masked_paths),
+        "ReadonlyPaths": list(READONLY_PATHS if host.readonly_paths is None else host.readonly_paths),
+        **({"Init": True} if host.init else {}),
+    }
+
+
+def _bindings(ports: Sequence[PortBinding]) -> Shape:
+    found: dict[str, list[Shape]] = {}
+    for port in ports:
+        text = "" if not port.host_port else str(port.host_port)
+        if port.host_port_end:
+            text += f"-{port.host_port_end}"
+        found.setdefault(f"{port.container_port}/{port.proto}", []).append({"HostIp": port.host_ip, "HostPort": text})
+    return found
+
+
+def _mount_wish(mount: MountWish) -> Shape:
+    shape: Shape = {"Type": mount.kind, "Target": mount.target}
+    if mount.source:
+        shape["Source"] = mount.source
+    if mount.read_only:
+        shape["ReadOnly"] = True
+    if mount.kind == "bind" and (mount.propagation or mount.create_source):
+        shape["BindOptions"] = {
+            **({"Propagation": mount.propagation} if mount.propagation else {}),
+            **({"CreateMountpoint": True} if mount.create_source else {}),
+        }
+    if mount.kind == "volume" and (mount.no_copy or mount.labels):
+        shape["VolumeOptions"] = {"NoCopy": mount.no_copy, "Labels": dict(mount.labels)}
+    return shape

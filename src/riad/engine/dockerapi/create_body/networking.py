@@ -1,0 +1,85 @@
+"""`NetworkingConfig`, and what of `HostConfig` says how the container is reached and finds names."""
+
+from __future__ import annotations
+
+from typing import Any, TypedDict
+
+from riad.engine.dockerapi.create_body.fields import AT, Json
+from riad.engine.networks.model import EndpointWish, PortBinding, binding
+from riad.kernel.faults import invalid, unsupported
+from riad.oci.fields import field, texts
+
+FIELDS = frozenset(
+    ["Dns", "DnsOptions", "DnsSearch", "ExtraHosts", "NetworkMode", "PortBindings", "PublishAllPorts"],
+)
+
+
+class Networking(TypedDict):
+    """Members of `HostSettings`."""
+
+    network_mode: str
+    ports: tuple[PortBinding, ...]
+    publish_all: bool
+    dns: tuple[str, ...]
+    dns_options: tuple[str, ...]
+    dns_search: tuple[str, ...]
+    extra_hosts: tuple[str, ...]
+
+
+def read_networking(body: Json) -> Networking:
+    """What `HostConfig` says; the networks themselves are in `read_networks`."""
+    return Networking(
+        network_mode=field(body, "NetworkMode", str, "", at=AT) or "default",
+        ports=tuple(_ports(body)),
+        publish_all=field(body, "PublishAllPorts", bool, False, at=AT),
+        dns=texts(body, "Dns", at=AT),
+        dns_options=texts(body, "DnsOptions", at=AT),
+        dns_search=texts(body, "DnsSearch", at=AT),
+        extra_hosts=texts(body, "ExtraHosts", at=AT),
+    )
+
+
+def _ports(body: Json) -> list[PortBinding]:
+    bindings: dict[str, Any] = field(body, "PortBindings", dict, {}, at=AT)
+    found = []
+    for text, hosts in bindings.items():
+        number, _, proto = text.partition("/")
+        if not number.isdigit():
+            raise invalid(f"invalid port specification: {text!r}: expected PORT/tcp or PORT/udp")
+        for host in hosts or [{}]:
+            if not isinstance(host, dict):
+                raise invalid(f"{AT}PortBindings/{text}: expected a list of objects")
+            ip, port = field(host, "HostIp", str, ""), field(host, "HostPort", str, "")
+            if ":" in ip and len(hosts) > 1:
+                continue  # clients publish on 0.0.0.0 and :: at once; the first is enough where there is no IPv6
+            found.append(binding(int(number), proto or "tcp", host_ip=ip, host_port=port))
+    return found
+
+
+def read_networks(body: Json, mode: str) -> dict[str, EndpointWish]:
+    """`NetworkingConfig`, by network; the old `MacAddress` of the container is that of its first network, `mode`."""
+    wishes: dict[str, Any] = field(field(body, "NetworkingConfig", dict, {}), "EndpointsConfig", dict, {})
+    mac = field(body, "MacAddress", str, "")
+    found = {name: read_endpoint(wish or {}, f"NetworkingConfig/{name}/") for name, wish in wishes.items()}
+    if mac:
+        before = found.get(mode, EndpointWish())
+        found[mode] = EndpointWish(before.aliases, before.ipv4, before.mac or mac)
+    return found
+
+
+def read_endpoint(body: Json, at: str) -> EndpointWish:
+    """One member of EndpointsConfig; what the engine itself fills in (ids, addresses given) is passed over."""
+    if not isinstance(body, dict):
+        raise invalid(f"{at}: expected an object")
+    for name in ("Links", "DriverOpts"):
+        if body.get(name):
+            raise unsupported(f"{at}{name} is not supported by this engine")
+    ipam: dict[str, Any] = field(body, "IPAMConfig", dict, {}, at=at)
+    for name in ("IPv6Address", "LinkLocalIPs"):
+        if ipam.get(name):
+            raise unsupported(f"{at}IPAMConfig/{name} is not supported by this engine")
+    return EndpointWish(
+        aliases=texts(body, "Aliases", at=at),
+        ipv4=field(ipam, "IPv4Address", str, "", at=at),
+        mac=field(body, "MacAddress", str, "", at=at),
+    )
