@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -13,17 +12,12 @@ from pathlib import Path
 import aiohttp
 from aiohttp import web
 
+from ports import free_port
 from riad.deploy.edge.config import CONFIG, EdgeSettings, edge_files
 from riad.deploy.edge.haproxy import HaproxyEdge
 from riad.deploy.edge.port import Route, Upstream
 
 HAPROXY = shutil.which("haproxy", path="/usr/sbin:/usr/local/sbin:/usr/bin")
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @dataclass
@@ -66,7 +60,7 @@ async def running_edge(
     write(settings, routes or {})
     process = await asyncio.create_subprocess_exec(HAPROXY, "-db", "-q", "-f", str(settings.folder / CONFIG))
     try:
-        await reachable("127.0.0.1", port)
+        await reachable("127.0.0.1", port, process)
         yield RunningEdge(HaproxyEdge(settings.admin_socket, settings.folder), port, settings, process)
     finally:
         if process.returncode is None:
@@ -74,9 +68,10 @@ async def running_edge(
         await process.wait()
 
 
-async def reachable(host: str, port: int) -> None:
+async def reachable(host: str, port: int, process: asyncio.subprocess.Process) -> None:
     async with asyncio.timeout(10):
         while True:
+            assert process.returncode is None, "HAProxy ended as soon as it had started"
             try:
                 _, writer = await asyncio.open_connection(host, port)
             except OSError:

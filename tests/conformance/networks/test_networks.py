@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import secrets
-import socket
 import urllib.request
 
 import pytest
 
 from engine_fixture import BASE, RunningEngine, wait_until
+from ports import free_port
 
 pytestmark = pytest.mark.root
 
@@ -33,11 +33,6 @@ def served(address: str) -> None:
 def fetch(engine: RunningEngine, container: str, url: str) -> bool:
     code = f"import urllib.request as u; u.urlopen('http://{url}/hostname', timeout=3).read()"
     return engine.docker("exec", container, "python3", "-c", code, check=False).code == 0
-
-
-def free_port() -> int:
-    with socket.create_server(("", 0)) as probe:
-        return int(probe.getsockname()[1])
 
 
 def free_network() -> str:

@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
+from ports import free_port
 from riad.engine.dockerapi import auth, distribution, image_transfer, images
 from riad.engine.dockerapi.app import build_app
 from riad.engine.images.local import Images
@@ -41,12 +42,6 @@ class RunningRegistry:
     def get(self, path: str) -> bytes:
         with urllib.request.urlopen(f"http://{self.host}{path}", timeout=10) as answer:
             return bytes(answer.read())
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @contextlib.contextmanager

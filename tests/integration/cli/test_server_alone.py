@@ -17,15 +17,15 @@ from typing import Any
 
 import pytest
 
+from ports import free_port
+
 TOKEN = "preset-token-of-root"
 
 
 class Server:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.address = f"127.0.0.1:{probe.getsockname()[1]}"
+        self.address = f"127.0.0.1:{free_port()}"
         self.process: subprocess.Popen[bytes] | None = None
 
     def command(self, *more: str) -> list[str]:

@@ -8,7 +8,6 @@ import hashlib
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -22,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from integration.loop import tiny
+from ports import free_port
 
 EXAMPLE = Path(__file__).parents[3] / "examples" / "flask-hello"
 ENDED = ("success", "failed", "canceled", "skipped")
@@ -304,12 +304,6 @@ def open_house(folder: Path, *, images: tuple[str, ...] = ("python:3.11", "docke
 
 def _path(project: str) -> str:
     return f"/v4/projects/{urllib.parse.quote(project, safe='')}"
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def eventually(check: Callable[[], Any], *, within: float = 30, why: Callable[[], str] = lambda: "") -> Any:
