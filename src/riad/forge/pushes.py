@@ -44,15 +44,24 @@ from riad.kernel.outbox import emit
 log = logs.named("forge")
 
 PUSHED = "forge.ref_pushed"
-"""`{project_id, ref, before, after, user_id}`; `ref` in full, ZERO for no commit (a new or deleted ref)."""
+"""`{project_id, ref, before, after, user_id, options}`; `ref` in full, ZERO for no commit (a new or deleted ref)."""
 
 
-def begin(session: Session, *, project_id: int, user_id: int, updates: Sequence[RefUpdate], clock: Clock) -> int:
+def begin(
+    session: Session,
+    *,
+    project_id: int,
+    user_id: int,
+    updates: Sequence[RefUpdate],
+    options: Sequence[str] = (),
+    clock: Clock,
+) -> int:
     """The intention's id. Its transaction has to be committed before git is started."""
     row = PushRow(
         project_id=project_id,
         user_id=user_id,
         updates=[[update.ref, update.before, update.after] for update in updates],
+        options=list(options),
         created_at=clock.now(),
     )
     session.add(row)
@@ -82,6 +91,7 @@ def settle(
             "before": update.before,
             "after": update.after,
             "user_id": push.user_id,
+            "options": push.options,
         }
         emit(session, PUSHED, payload, clock=clock)
     _record(session, project.id, actual)

@@ -31,7 +31,7 @@ CONFIG = """\
 	denyDeletes = false
 	denyNonFastForwards = false
 	denyDeleteCurrent = refuse
-	advertisePushOptions = false
+	advertisePushOptions = true
 	updateServerInfo = false
 [receive "fsck"]
 	badTimezone = ignore

@@ -51,4 +51,6 @@ class PushRow(Base):
     user_id: Mapped[int]
     updates: Mapped[list[Any]] = mapped_column(JSON)
     """[[ref, before, after], …] as the client asked."""
+    options: Mapped[list[Any]] = mapped_column(JSON)
+    """`git push -o …`, each a text."""
     created_at: Mapped[datetime]

@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 from riad.kernel.clock import Clock
 from riad.kernel.db import Database
 from riad.kernel.faults import Fault, Kind, invalid
-from riad.pipelines import codec, predefined, project_variables
+from riad.pipelines import codec, predefined, project_variables, push_options
 from riad.pipelines.advance import advance
 from riad.pipelines.control import cancel_redundant
 from riad.pipelines.language.compile import compile_config
@@ -84,7 +84,7 @@ def _decide(
     content = parts.source.read_file(project.id, trigger.sha, predefined.CONFIG_PATH)
     if content is None:
         return Nothing(f"there is no {predefined.CONFIG_PATH} at {commit.short_sha}")
-    if trigger.source == "push" and (_SKIP.search(commit.message) or "ci.skip" in trigger.options):
+    if trigger.source == "push" and (_SKIP.search(commit.message) or push_options.skips(trigger.options)):
         return Status.SKIPPED
     try:
         config = lint(content, CommitFiles(parts.source, project.id, trigger.sha))
@@ -152,11 +152,8 @@ def _changed(source: Source, trigger: Trigger, compare_to: str | None) -> Sequen
 def _given(trigger: Trigger) -> list[dict[str, str]]:
     """The trigger's variables, and those of `git push -o ci.variable=KEY=VALUE`."""
     given = [{"variable_type": "env_var", **variable} for variable in trigger.variables]
-    for option in trigger.options:
-        if option.startswith("ci.variable=") and option.count("=") >= 2:
-            key, _, value = option.removeprefix("ci.variable=").partition("=")
-            given.append({"key": key.strip('"'), "value": value.strip('"'), "variable_type": "env_var"})
-    return given
+    pushed = push_options.variables(trigger.options)
+    return given + [{"key": key, "value": value, "variable_type": "env_var"} for key, value in pushed.items()]
 
 
 def _store(session: Session, trigger: Trigger, made: PipelinePlan | Fault | Status, *, clock: Clock) -> int:

@@ -48,6 +48,7 @@ class Reactions:
             before=pushed["before"],
             after=pushed["after"],
             user_id=pushed["user_id"],
+            options=pushed["options"],
             origin=f"event {event.id}",
         )
 

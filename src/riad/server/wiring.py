@@ -29,6 +29,7 @@ from riad.forge.source import ForgeSource
 from riad.kernel.blobs import FolderBlobs
 from riad.kernel.clock import Clock, SystemClock
 from riad.kernel.db import Database
+from riad.pipelines import push_options
 from riad.pipelines.ports import Server
 from riad.pipelines.runner import parts as running
 from riad.pipelines.runner.docker_executor import DockerExecutor
@@ -187,6 +188,7 @@ def faces(
             external_url=config.url,
             announced=delivery.wake,
             remarks=lambda project, updates: _remarks(config.url, project, updates),
+            objection=push_options.objection,
         )
     )
     yield ocidist.router(

@@ -11,6 +11,7 @@ from forges import CLOCK, Forge, Git
 from riad.forge.repositories import Repositories
 from riad.kernel.clock import Clock
 from riad.kernel.db import Database
+from riad.pipelines import push_options
 from riad.protocols import git
 from serving import Serve
 
@@ -28,6 +29,7 @@ def forge(sqlite_database: Database, tmp_path: Path, serve: Serve) -> Forge:
         CLOCK,
         repositories,
         remarks=lambda project, _: (f"Watch it: http://riad/{project.path}",),
+        objection=push_options.objection,
     )
     app = FastAPI()
     app.include_router(git.router(services))

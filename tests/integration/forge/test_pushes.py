@@ -57,7 +57,14 @@ def test_a_push_that_git_had_done_is_announced_at_the_next_start(house, git_prog
     sha = moved(house, git_program, project, git_program.repository("work"))
     assert pushes.recover(house.database, house.repositories, clock=clock) == 1
     assert house.events() == [
-        {"project_id": project.id, "ref": "refs/heads/main", "before": ZERO, "after": sha, "user_id": ada.id}
+        {
+            "project_id": project.id,
+            "ref": "refs/heads/main",
+            "before": ZERO,
+            "after": sha,
+            "user_id": ada.id,
+            "options": [],
+        }
     ]
     assert open_pushes(house) == 0
     assert pushes.recover(house.database, house.repositories, clock=clock) == 0

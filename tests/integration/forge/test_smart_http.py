@@ -21,7 +21,14 @@ def test_a_pushed_branch_is_announced_and_can_be_cloned(forge, git_program, tmp_
 
     assert "Watch it: http://riad/demo/hello" in said
     assert forge.events() == [
-        {"project_id": project.id, "ref": "refs/heads/main", "before": ZERO, "after": sha, "user_id": ada.id}
+        {
+            "project_id": project.id,
+            "ref": "refs/heads/main",
+            "before": ZERO,
+            "after": sha,
+            "user_id": ada.id,
+            "options": [],
+        }
     ]
     git_program("clone", forge.url("demo/hello.git", ada), tmp_path / "copy")
     assert git_program("rev-parse", "HEAD", cwd=tmp_path / "copy") == sha
@@ -78,6 +85,26 @@ def test_a_push_that_git_rejects_announces_nothing(forge, git_program) -> None:
     said = git_program("push", "origin", ":main", cwd=work, check=False)
     assert "refusing to delete the current branch" in said
     assert len(forge.events()) == 1
+
+
+def test_push_options_are_announced_with_each_ref(forge, git_program) -> None:
+    ada = forge.user("ada")
+    forge.project(ada)
+    work = git_program.repository("work")
+    options = ("-o", "ci.skip", "-o", "ci.variable=A=b c")
+    git_program("push", *options, forge.url("demo/hello.git", ada), "main", "main:topic", cwd=work)
+    assert [event["options"] for event in forge.events()] == [["ci.skip", "ci.variable=A=b c"]] * 2
+
+
+def test_a_push_option_that_nobody_knows_refuses_the_push_by_name(forge, git_program) -> None:
+    ada = forge.user("ada")
+    forge.project(ada)
+    work = git_program.repository("work")
+    url = forge.url("demo/hello.git", ada)
+    said = git_program("push", "-o", "merge_request.create", url, "main", cwd=work, check=False)
+    assert "[remote rejected] main -> main (push option 'merge_request.create' is not supported" in said
+    assert forge.events() == []
+    assert git_program("ls-remote", url) == ""
 
 
 def test_other_refs_are_kept_and_not_announced(forge, git_program) -> None:

@@ -32,6 +32,15 @@ def test_commands_are_read_up_to_the_flush_and_the_pack_is_left_alone() -> None:
     assert reader.seen.endswith(b"PACK....")
 
 
+def test_push_options_follow_the_commands() -> None:
+    first = packet(f"{ZERO} {SHA} refs/heads/main\0 report-status push-options".encode())
+    reader = read(first + FLUSH + packet(b"ci.skip\n"))
+    assert reader.commands is None
+    reader.feed(packet(b"ci.variable=A=b") + FLUSH + b"PACK")
+    assert reader.commands is not None
+    assert reader.commands.options == ("ci.skip", "ci.variable=A=b")
+
+
 @given(st.lists(st.integers(0, 300), max_size=6))
 def test_it_does_not_matter_how_the_bytes_arrive(cuts: list[int]) -> None:
     whole = packet(f"shallow {SHA}".encode()) + FIRST + SECOND + FLUSH + b"PACK"

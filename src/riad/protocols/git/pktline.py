@@ -30,20 +30,32 @@ class Commands:
 
     updates: tuple[RefUpdate, ...]
     capabilities: frozenset[str]
+    options: tuple[str, ...] = ()
+    """`git push -o …`"""
 
     @property
     def sideband(self) -> bool:
         return "side-band-64k" in self.capabilities
 
 
+def refusal(commands: Commands, reason: str) -> bytes:
+    """The report of a push of which nothing is done: git names each ref with the reason."""
+    lines = [b"unpack ok\n", *(f"ng {update.ref} {reason}\n".encode() for update in commands.updates)]
+    report = b"".join(map(packet, lines)) + FLUSH
+    return packet(b"\1" + report) + FLUSH if commands.sideband else report
+
+
 class CommandReader:
-    """Takes the request's bytes until the flush that ends its commands. `commands` is None until then."""
+    """Takes the request's bytes until the flush that ends its commands, and the one that ends its push options where
+    it has said that there are some. `commands` is None until then."""
 
     def __init__(self) -> None:
         self._seen = bytearray()
         self._at = 0
         self._updates: list[RefUpdate] = []
         self._capabilities: frozenset[str] = frozenset()
+        self._options: list[str] | None = None
+        """Not None while they are read."""
         self.commands: Commands | None = None
 
     @property
@@ -56,11 +68,19 @@ class CommandReader:
         self._seen += data
         while self.commands is None and (line := self._next()) is not None:
             if line == b"":
-                self.commands = Commands(tuple(self._updates), self._capabilities)
+                self._flushed()
+            elif self._options is not None:
+                self._options.append(line.removesuffix(b"\n").decode(errors="replace"))
             else:
                 self._take(line)
         if self.commands is None and len(self._seen) > MOST_COMMANDS:
             raise Fault(Kind.EXHAUSTED, "this push changes too many refs at once; push them in several parts")
+
+    def _flushed(self) -> None:
+        if self._options is None and self._updates and "push-options" in self._capabilities:
+            self._options = []
+        else:
+            self.commands = Commands(tuple(self._updates), self._capabilities, tuple(self._options or ()))
 
     def _next(self) -> bytes | None:
         """The next line's payload; empty for the flush; None where more bytes are needed."""

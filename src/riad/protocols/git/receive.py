@@ -20,7 +20,7 @@ from riad.kernel import logs
 from riad.kernel.faults import Fault
 from riad.protocols.git.access import Allowed
 from riad.protocols.git.body import Body, Disconnected
-from riad.protocols.git.pktline import FLUSH, Answer, CommandReader, Commands
+from riad.protocols.git.pktline import FLUSH, Answer, CommandReader, Commands, refusal
 from riad.protocols.git.program import Program
 from riad.protocols.git.services import Services
 from riad.protocols.git.upload import Sending
@@ -47,6 +47,11 @@ class Push(Response):
             if not reader.commands.updates:  # git's probe, before it sends a large pack
                 await body.drain()
                 await sending.send(FLUSH)
+                await sending.finish()
+                return
+            if reason := self._services.objection(reader.commands.options):
+                await body.drain()
+                await sending.send(refusal(reader.commands, reason))
                 await sending.finish()
                 return
             await self._push(reader.seen, reader.commands, body, sending)
@@ -100,6 +105,7 @@ class Push(Response):
                 project_id=self._allowed.project.id,
                 user_id=user.id,
                 updates=commands.updates,
+                options=commands.options,
                 clock=self._services.clock,
             )
 

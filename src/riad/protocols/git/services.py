@@ -19,6 +19,10 @@ def _silence(_project: Project, _updates: Sequence[RefUpdate]) -> Sequence[str]:
     return ()
 
 
+def _unknown(options: Sequence[str]) -> str:
+    return f"push option {options[0]!r} is not supported" if options else ""
+
+
 @dataclass(frozen=True, slots=True)
 class Services:
     database: Database
@@ -29,5 +33,7 @@ class Services:
     """Called when a push has been announced: wakes up whoever delivers events. From any thread."""
     remarks: Callable[[Project, Sequence[RefUpdate]], Sequence[str]] = _silence
     """Lines to show to who has pushed, such as where to watch the pipeline."""
+    objection: Callable[[Sequence[str]], str] = _unknown
+    """Why a push with these options (`git push -o …`) is not taken; empty where it is."""
     largest_push: int = 2 * 1024**3
     """Bytes of one push's pack."""
