@@ -92,7 +92,7 @@ class World:
         self.new_server()
 
     def new_server(self) -> None:
-        steps = Steps(self.docker, self.edge, self.registry, "localhost", drain_seconds=self.drain_seconds)
+        steps = Steps(self.docker, self.edge, self.registry, "localhost", "this-one", drain_seconds=self.drain_seconds)
         self.runner = Rollouts(
             database=self.database,
             steps=steps,

@@ -10,6 +10,8 @@ from riad.deploy.model import Environment, Release
 from riad.kernel.faults import conflict, invalid
 
 NETWORK = "riad-services"
+INSTALLATION = "riad.installation"
+"""The label that tells this Riad's services from those of another one on the same engine."""
 LARGEST_LOG = "16m"
 """A service runs for months: what the engine keeps of its log is bounded."""
 
@@ -22,7 +24,7 @@ def upstream_name(number: int) -> str:
     return f"r{number}"
 
 
-def spec(environment: Environment, release: Release, *, network: str = NETWORK) -> dict[str, Any]:
+def spec(environment: Environment, release: Release, *, installation: str, network: str = NETWORK) -> dict[str, Any]:
     """The create document (Docker Engine API, ContainerCreate).
 
     With an init in front: the kernel hands a signal to process 1 only where it has a handler, so most applications
@@ -32,7 +34,7 @@ def spec(environment: Environment, release: Release, *, network: str = NETWORK) 
     return {
         "Image": release.image,
         "Env": [f"{name}={value}" for name, value in sorted(environ.items())],
-        "Labels": labels(environment, release),
+        "Labels": {**labels(environment, release), INSTALLATION: installation},
         "HostConfig": {
             "NetworkMode": network,
             "RestartPolicy": {"Name": "unless-stopped"},

@@ -33,6 +33,7 @@ class Reconciler:
         self._database = database
         self._rollouts = rollouts
         self._steps = rollouts.steps
+        self._own = f"{container.INSTALLATION}={self._steps.installation}"
         self._period = period
         self._woken = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -83,7 +84,7 @@ class Reconciler:
 
     async def _watch(self) -> None:
         """Follows the engine's events; starts over when it comes back."""
-        filters = {"type": ["container"], "label": ["riad.release"]}
+        filters = {"type": ["container"], "label": ["riad.release", self._own]}
         while True:
             try:
                 async for event in self._steps.docker.events(filters=filters):
@@ -142,7 +143,7 @@ class Reconciler:
                 await self._steps.docker.containers.remove(found["Id"], force=True)
 
     async def _containers(self, label: str) -> list[dict[str, Any]]:
-        return list(await self._steps.docker.containers.list(stopped=True, filters={"label": [label]}))
+        return list(await self._steps.docker.containers.list(stopped=True, filters={"label": [label, self._own]}))
 
 
 def _state(session: Session, environment_id: int) -> tuple[Environment, Release | None] | None:

@@ -37,6 +37,8 @@ class Steps:
     edge: Edge
     images: Images
     domain: str
+    installation: str
+    """Tells this Riad from others that use the same engine."""
     network: str = container.NETWORK
     drain_seconds: float = DRAIN_SECONDS
 
@@ -55,11 +57,15 @@ class Steps:
         name = container.container_name(environment, release.number)
         await self.docker.networks.ensure(self.network)
         found = await self._inspected(name)
-        if found is not None and (found["Config"].get("Labels") or {}).get("riad.release") != str(release.id):
+        known = (found["Config"].get("Labels") or {}) if found is not None else {}
+        if known.get(container.INSTALLATION, self.installation) != self.installation:
+            raise conflict(f"the container {name} belongs to another Riad on this engine; deploy under another name")
+        if found is not None and known.get("riad.release") != str(release.id):
             await self.docker.containers.remove(name, force=True)
             found = None
         if found is None:
-            await self.docker.containers.create(container.spec(environment, release, network=self.network), name)
+            wanted = container.spec(environment, release, installation=self.installation, network=self.network)
+            await self.docker.containers.create(wanted, name)
         try:
             await self.docker.containers.start(name)
         except Fault as fault:

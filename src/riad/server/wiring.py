@@ -6,6 +6,7 @@ edge there are no roll-outs.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -76,6 +77,11 @@ class Kept:
     traces: Traces
     source: ForgeSource
     signing_key: bytes
+
+    @property
+    def installation(self) -> str:
+        """Names this Riad among others; says nothing of the key that it is made from."""
+        return hashlib.sha256(b"installation\0" + self.signing_key).hexdigest()[:12]
 
     @property
     def images(self) -> RegistryImages:
@@ -160,7 +166,13 @@ class Deploying:
         edge = HaproxyEdge(kept.edge.admin_socket, kept.edge.folder)
         rollouts = Rollouts(
             database=kept.database,
-            steps=Steps(docker=docker, edge=edge, images=kept.images, domain=config.service_domain),
+            steps=Steps(
+                docker=docker,
+                edge=edge,
+                images=kept.images,
+                domain=config.service_domain,
+                installation=kept.installation,
+            ),
             clock=kept.clock,
             url_of=lambda service: service_url(config.url, config.service_domain, service),
             publish=lambda: write_edge_files(kept),
