@@ -18,9 +18,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from ipaddress import IPv4Interface
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from aiohttp import web
 
+from riad.engine.access.addresses import Address, Guard, TcpAddress, TlsFiles, UnixAddress, parse_all
+from riad.engine.access.browsers import programs_only
 from riad.engine.build.bases import Bases
 from riad.engine.build.cache import Cache
 from riad.engine.build.run import RuntimeCommands
@@ -34,6 +37,7 @@ from riad.engine.containers.exec import Executions
 from riad.engine.containers.registry import Registry
 from riad.engine.containers.store import ContainerStore
 from riad.engine.dockerapi import (
+    absent,
     archive,
     auth,
     build,
@@ -65,9 +69,12 @@ from riad.engine.state import State
 from riad.engine.volumes.volumes import Volumes
 from riad.kernel import logs
 from riad.kernel.clock import SystemClock
-from riad.kernel.faults import conflict, denied, invalid, unsupported
+from riad.kernel.faults import conflict, denied, invalid
 from riad.oci.digest import Digest
 from riad.oci.platform import host_platform
+
+if TYPE_CHECKING:
+    from riad.engine.access.tls import Front
 
 _log = logs.named("engine")
 _GROUP = "docker"
@@ -84,6 +91,7 @@ class EngineConfig:
     insecure: tuple[str, ...] = ()
     bip: str = ""
     group: str = _GROUP
+    guard: Guard = field(default_factory=Guard)
 
     @property
     def instance(self) -> str:
@@ -105,6 +113,7 @@ class Daemon:
     app: web.Application
     runner: web.AppRunner | None = None
     sockets: list[Path] = field(default_factory=list)
+    fronts: list[Front] = field(default_factory=list)
 
     async def start(self) -> None:
         """Finds containers again and listens. Raises CONFLICT where another engine listens already."""
@@ -119,11 +128,33 @@ class Daemon:
         await recover.resume(self.engine, found, rebooted=not store_boot)
         self.runner = web.AppRunner(self.app, handler_cancellation=True, access_log=None, shutdown_timeout=0.3)
         await self.runner.setup()
-        for host in self.config.hosts:
-            await self._listen(socket_path(host))
+        for address in parse_all(self.config.hosts, self.config.guard):
+            await self._listen(address)
         _log.info("engine listens", extra=logs.fields(hosts=" ".join(self.config.hosts), root=self.config.data_root))
 
-    async def _listen(self, path: Path) -> None:
+    async def _listen(self, address: Address) -> None:
+        if isinstance(address, UnixAddress):
+            await self._listen_locally(address.path)
+        elif address.tls is not None:
+            await self._listen_with_tls(address, address.tls)
+        else:
+            assert self.runner is not None
+            try:
+                await web.TCPSite(self.runner, address.host, address.port).start()
+            except OSError as error:
+                raise conflict(f"--host tcp://{address.host}:{address.port}: {error.strerror or error}") from None
+
+    async def _listen_with_tls(self, address: TcpAddress, files: TlsFiles) -> None:
+        from riad.engine.access import tls  # costs ten milliseconds, which most daemons need not pay
+
+        assert self.runner is not None
+        server, loop = self.runner.server, asyncio.get_running_loop()
+        assert server is not None
+        front = tls.Front(address, tls.context(files), lambda local: loop.connect_accepted_socket(server, local))
+        await front.start()
+        self.fronts.append(front)
+
+    async def _listen_locally(self, path: Path) -> None:
         assert self.runner is not None
         path.parent.mkdir(parents=True, exist_ok=True)
         await _clear_stale(path)
@@ -138,6 +169,8 @@ class Daemon:
 
     async def close(self) -> None:
         """Ends the daemon; containers go on."""
+        for front in self.fronts:
+            await front.close()
         if self.runner is not None:
             await self.runner.cleanup()
         for path in self.sockets:
@@ -148,16 +181,6 @@ class Daemon:
         await self.networks.close()
         cgroups.remove(self.engine.cgroup_parent)  # stays while containers run in it
         self.state.close()
-
-
-def socket_path(host: str) -> Path:
-    """Raises INVALID for what is not unix://PATH, UNSUPPORTED for TCP."""
-    if host.startswith(("tcp://", "fd://", "npipe://")):
-        raise unsupported(f"--host {host}: the engine listens on unix sockets only; use unix:///PATH")
-    path = Path(host.removeprefix("unix://"))
-    if not host.startswith("unix://") or not path.is_absolute():
-        raise invalid(f"--host {host}: expected unix:///PATH")
-    return path
 
 
 async def _clear_stale(path: Path) -> None:
@@ -263,8 +286,12 @@ def assemble(config: EngineConfig, *, suggest: Suggest = no_suggestion) -> Daemo
         *build.routes(builder=builder, cache=cache, clock=clock),
         *networks.routes(networks=nets, containers=Connector(engine), clock=clock),
         *volumes.routes(volumes=volume_store),
+        *absent.routes(engine=engine),
     ]
-    return Daemon(config, state, engine, nets, volume_store, builder, happenings, build_app(routes))
+    app = build_app(routes)
+    if config.guard.insecure_loopback:
+        app.middlewares.insert(1, programs_only)  # inside of the one that answers faults
+    return Daemon(config, state, engine, nets, volume_store, builder, happenings, app)
 
 
 def _bip(text: str) -> IPv4Interface | None:
@@ -287,8 +314,7 @@ async def serve(config: EngineConfig, *, suggest: Suggest = no_suggestion) -> No
     """Runs the engine until SIGTERM or SIGINT."""
     if os.geteuid() != 0:
         raise denied("the container engine needs root: sudo riad engine")
-    for host in config.hosts:
-        socket_path(host)
+    parse_all(config.hosts, config.guard)
     pidfd.become_subreaper()
     config.exec_root.mkdir(parents=True, exist_ok=True, mode=0o711)
     daemon = assemble(config, suggest=suggest)

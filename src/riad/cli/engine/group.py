@@ -6,13 +6,21 @@ Without a command it runs the daemon; the commands are imported only when they a
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 from click.core import ParameterSource
 
 from riad.cli.lazy import LazyGroup
 
-COMMANDS: dict[str, tuple[str, str]] = {}
+if TYPE_CHECKING:
+    from riad.engine.access.addresses import TlsFiles
+
+_FILE = click.Path(path_type=Path, dir_okay=False)
+
+COMMANDS = {
+    "certs": ("riad.cli.engine.certs:certs", "Make certificates for TCP: an authority, a server's, a client's."),
+}
 
 
 @click.group("engine", cls=LazyGroup, table=COMMANDS, invoke_without_command=True)
@@ -37,11 +45,16 @@ COMMANDS: dict[str, tuple[str, str]] = {}
     multiple=True,
     default=("unix:///run/riad/engine.sock",),
     show_default=True,
-    help="Where to listen (unix:///PATH); may be given several times.",
+    help="Where to listen: unix:///PATH, or tcp://HOST:PORT with --tlsverify; repeatable.",
 )
 @click.option(
     "-G", "--group", default="docker", show_default=True, help="Group that may use the sockets, if it exists."
 )
+@click.option("--tlsverify", is_flag=True, help="TCP with TLS, for clients with a certificate of --tlscacert only.")
+@click.option("--tlscacert", type=_FILE, help="Authority of the clients' certificates (PEM).")
+@click.option("--tlscert", type=_FILE, help="The server's certificate (PEM).")
+@click.option("--tlskey", type=_FILE, help="The server's key (PEM).")
+@click.option("--insecure-loopback", is_flag=True, help="TCP on loopback without TLS: every user here is then root.")
 @click.option("--registry-mirror", "mirrors", multiple=True, help="Mirror to ask before the registry; repeatable.")
 @click.option(
     "--insecure-registry",
@@ -67,6 +80,11 @@ def engine(
     exec_root: Path,
     hosts: tuple[str, ...],
     group: str,
+    tlsverify: bool,
+    tlscacert: Path | None,
+    tlscert: Path | None,
+    tlskey: Path | None,
+    insecure_loopback: bool,
     mirrors: tuple[str, ...],
     insecure: tuple[str, ...],
     bip: str,
@@ -79,6 +97,7 @@ def engine(
         _refuse_flags(ctx, ctx.invoked_subcommand)
         return
     from riad.base.recipes import suggestion
+    from riad.engine.access.addresses import Guard
     from riad.engine.daemon import EngineConfig, run
     from riad.kernel import logs
 
@@ -92,8 +111,23 @@ def engine(
         insecure=insecure,
         bip=bip,
         group=group,
+        guard=Guard(_tls(tlscacert, tlscert, tlskey, verify=tlsverify), insecure_loopback),
     )
     run(config, suggest=suggestion)
+
+
+def _tls(authority: Path | None, certificate: Path | None, key: Path | None, *, verify: bool) -> TlsFiles | None:
+    from riad.engine.access.addresses import TlsFiles
+
+    given = {"--tlscacert": authority, "--tlscert": certificate, "--tlskey": key}
+    if not verify:
+        if found := [flag for flag, file in given.items() if file is not None]:
+            raise click.UsageError(f"{found[0]} needs --tlsverify: TCP is open to verified clients only")
+        return None
+    if authority is None or certificate is None or key is None:
+        missing = " and ".join(flag for flag, file in given.items() if file is None)
+        raise click.UsageError(f"--tlsverify needs {missing}; `riad engine certs DIR` makes the files")
+    return TlsFiles(authority.absolute(), certificate.absolute(), key.absolute())
 
 
 def _refuse_flags(ctx: click.Context, command: str) -> None:

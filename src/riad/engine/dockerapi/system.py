@@ -51,29 +51,11 @@ def routes(*, engine: Engine, events: Events, about: About) -> list[web.RouteDef
     async def info(_: web.Request) -> web.Response:
         return json_response(info_shape(engine, events, about))
 
-    async def swarm(_: web.Request) -> web.Response:
-        return json_response(
-            {
-                "message": 'This node is not a swarm manager. Use "docker swarm init" or "docker swarm join" '
-                "to connect this node to swarm and try again."
-            },
-            status=503,
-        )
-
-    async def plugins(_: web.Request) -> web.Response:
-        return json_response([])
-
-    async def plugin(request: web.Request) -> web.Response:
-        return json_response({"message": f"plugin {request.match_info['name']} not found"}, status=404)
-
     return [
         web.get("/_ping", ping, allow_head=False),
         web.head("/_ping", ping),
         web.get("/version", version),
         web.get("/info", info),
-        *(web.get(path, swarm) for path in ("/swarm", "/nodes", "/services", "/tasks", "/secrets", "/configs")),
-        web.get("/plugins", plugins),
-        web.get("/plugins/{name:.+}/json", plugin),
     ]
 
 

@@ -1,0 +1,1 @@
+"""Who may reach the engine: where it listens (`addresses`), TLS over TCP (`tls`), browsers kept out (`browsers`)."""
