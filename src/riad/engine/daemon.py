@@ -78,6 +78,8 @@ if TYPE_CHECKING:
 
 _log = logs.named("engine")
 _GROUP = "docker"
+_LARGEST_HEAD = 2**20
+"""As Go's servers: build arguments come in the query, credentials of many registries in one header."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +128,14 @@ class Daemon:
         await self.networks.recover({container.id for container in found.live})
         await self.builder.recover()
         await recover.resume(self.engine, found, rebooted=not store_boot)
-        self.runner = web.AppRunner(self.app, handler_cancellation=True, access_log=None, shutdown_timeout=0.3)
+        self.runner = web.AppRunner(
+            self.app,
+            handler_cancellation=True,
+            access_log=None,
+            shutdown_timeout=0.3,
+            max_line_size=_LARGEST_HEAD,
+            max_field_size=_LARGEST_HEAD,
+        )
         await self.runner.setup()
         for address in parse_all(self.config.hosts, self.config.guard):
             await self._listen(address)

@@ -23,6 +23,9 @@ from riad.kernel.faults import Fault, Kind
 
 log = logs.named("scoped")
 
+LARGEST_HEAD = 2**20
+"""As Docker's engines: build arguments come in the query."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Open:
@@ -79,7 +82,14 @@ class ScopedSockets:
         path = folder / "docker.sock"
         path.unlink(missing_ok=True)
         proxy = ScopedProxy(self._docker_host, scope, spool)
-        runner = web.AppRunner(proxy.application(), handler_cancellation=True, access_log=None, shutdown_timeout=0.1)
+        runner = web.AppRunner(
+            proxy.application(),
+            handler_cancellation=True,
+            access_log=None,
+            shutdown_timeout=0.1,
+            max_line_size=LARGEST_HEAD,
+            max_field_size=LARGEST_HEAD,
+        )
         await runner.setup()
         await web.UnixSite(runner, str(path)).start()
         path.chmod(0o666)
