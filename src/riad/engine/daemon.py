@@ -57,7 +57,7 @@ from riad.engine.dockerapi import (
 )
 from riad.engine.dockerapi.app import build_app
 from riad.engine.events import Events
-from riad.engine.host import cgroups, conmon, facts, pidfd, runc
+from riad.engine.host import apparmor, cgroups, conmon, facts, pidfd, runc
 from riad.engine.images.local import Images
 from riad.engine.images.model import ImageUser
 from riad.engine.images.pull import Puller, Suggest, no_suggestion
@@ -228,6 +228,7 @@ def assemble(config: EngineConfig, *, suggest: Suggest = no_suggestion) -> Daemo
         kernel=facts.kernel(),
         cgroup_v2=cgroups.layout() is cgroups.Layout.V2,
         hard_limits=facts.hard_limits(),
+        apparmor=apparmor.supported(),
         oom_score_adj=facts.oom_score_adj(),
     )
     registry = Registry(ContainerStore(state))

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from riad.engine.containers import codec, detach, health, merge, mounting, names, restart, stop, user
-from riad.engine.containers.bundle import parse_device_rule, read_security, resources
+from riad.engine.containers import codec, detach, health, merge, mounting, names, restart, user
+from riad.engine.containers.bundle import parse_device_rule, resources
 from riad.engine.containers.model import (
     Container,
     HostSettings,
@@ -21,6 +21,7 @@ from riad.engine.containers.model import (
     Settings,
     check_transition,
 )
+from riad.engine.containers.signals import signal_number
 from riad.engine.containers.spec import Limit, Resources
 from riad.engine.host.runc import reason
 from riad.engine.networks.model import EndpointWish, PortBinding
@@ -190,13 +191,13 @@ def test_detach_keys_are_found_in_pieces() -> None:
     ("text", "number"), [("9", 9), ("KILL", 9), ("sigterm", 15), ("RTMIN+3", 37), ("SIGRTMAX-1", 63)]
 )
 def test_signals_by_name_and_number(text: str, number: int) -> None:
-    assert stop.signal_number(text) == number
+    assert signal_number(text) == number
 
 
 @pytest.mark.parametrize("text", ["", "0", "99", "SIGNOPE", "TERM+1", "-9"])
 def test_unknown_signals_are_refused(text: str) -> None:
     with pytest.raises(Fault, match="Invalid signal"):
-        stop.signal_number(text)
+        signal_number(text)
 
 
 def test_names_follow_dockers_rule_and_invented_ones_are_free() -> None:
@@ -206,16 +207,6 @@ def test_names_follow_dockers_rule_and_invented_ones_are_free() -> None:
             names.check_name(bad)
     taken = {names.invent_name(set()) for _ in range(100)}
     assert names.invent_name(taken) not in taken
-
-
-def test_security_options_are_known_or_refused() -> None:
-    assert read_security(["no-new-privileges"]).no_new_privileges
-    assert not read_security(["no-new-privileges=false"]).no_new_privileges
-    assert read_security(["seccomp=unconfined", "apparmor=unconfined"]).seccomp == "unconfined"
-    assert read_security(['seccomp={"defaultAction":"SCMP_ACT_ALLOW"}']).seccomp == {"defaultAction": "SCMP_ACT_ALLOW"}
-    for bad in ("apparmor=mine", "seccomp={", "label=type:x", "what"):
-        with pytest.raises(Fault):
-            read_security([bad])
 
 
 def test_cpus_become_a_quota_and_swap_is_doubled_where_it_is_counted() -> None:

@@ -107,8 +107,9 @@ def test_what_the_cli_sends_for_nothing_asked_is_accepted() -> None:
 @pytest.mark.parametrize(
     ("host", "named"),
     [
-        ({"Links": ["a:b"]}, "HostConfig/Links"),
-        ({"StorageOpt": {"size": "1g"}}, "HostConfig/StorageOpt"),
+        ({"StorageOpt": {"size": "1g"}}, "--storage-opt is supported only for overlay over xfs with 'pquota'"),
+        ({"DeviceRequests": [{"Count": -1, "Capabilities": [["gpu"]]}]}, "could not select device driver"),
+        ({"DeviceRequests": [{"Driver": "cdi", "DeviceIDs": ["a"]}]}, "unresolvable CDI devices"),
         ({"BlkioDeviceReadBps": [{}]}, "HostConfig/BlkioDeviceReadBps"),
         ({"Nonsense": 1}, "HostConfig/Nonsense"),
         ({"Mounts": [{"Type": "npipe", "Target": "/x"}]}, "npipe"),

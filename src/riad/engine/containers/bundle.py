@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 from riad.engine.containers import spec
 from riad.engine.containers.capabilities import effective
 from riad.engine.containers.merge import merge_env
 from riad.engine.containers.model import Container, HostSettings, MountPoint
 from riad.engine.containers.mounting import TMPFS_DEFAULTS
+from riad.engine.containers.security import Security, read_security
 from riad.engine.containers.user import Account
+from riad.engine.host.apparmor import DEFAULT as APPARMOR_DEFAULT
 from riad.kernel.faults import invalid
 
 INIT_PATH = "/sbin/docker-init"
@@ -36,6 +36,10 @@ class Surroundings:
     devices: tuple[spec.Device, ...] = ()
     init_program: str | None = None
     swap_limits: bool = False
+    shm: str = ""
+    links: tuple[str, ...] = ()
+    """Variables that `--link` adds."""
+    """The host's folder for /dev/shm where several containers share it."""
 
 
 def bundle(container: Container, around: Surroundings, host: spec.Host) -> spec.Bundle:
@@ -44,13 +48,14 @@ def bundle(container: Container, around: Surroundings, host: spec.Host) -> spec.
     wanted = settings.host
     security = read_security(wanted.security)
     unconfined = security.system_paths or wanted.privileged
+    process_ = process(container, around, host)
     return spec.Bundle(
         root=around.root,
-        process=process(container, around),
+        process=process_,
         namespaces=namespaces(wanted, around.joined, host),
         cgroup=around.group,
         hostname=settings.hostname,
-        domainname=settings.domainname,
+        domainname=settings.domainname if wanted.uts_mode != "host" else "",
         read_only=wanted.read_only,
         mounts=tuple(_mounts(container, around)),
         shm_size=wanted.shm_size,
@@ -60,7 +65,9 @@ def bundle(container: Container, around: Surroundings, host: spec.Host) -> spec.
         sysctls=wanted.sysctls,
         masked_paths=() if unconfined else _or(wanted.masked_paths, spec.MASKED_PATHS),
         readonly_paths=() if unconfined else _or(wanted.readonly_paths, spec.READONLY_PATHS),
-        seccomp=security.seccomp,
+        seccomp=_seccomp(security, process_.capabilities, host),
+        writable_cgroups=security.writable_cgroups,
+        shm=wanted.ipc_mode != "none",
         privileged=wanted.privileged,
         propagation=_root_propagation(container.mounts),
     )
@@ -70,13 +77,26 @@ def _or(given: tuple[str, ...] | None, default: tuple[str, ...]) -> tuple[str, .
     return default if given is None else given
 
 
-def process(container: Container, around: Surroundings) -> spec.Process:
+def _seccomp(security: Security, capabilities: Iterable[str], host: spec.Host) -> str | spec.Json:
+    if isinstance(security.seccomp, str):
+        return security.seccomp
+    return security.seccomp.narrowed(capabilities=frozenset(capabilities), arch=host.arch, kernel=host.kernel)
+
+
+def apparmor(wanted: HostSettings, host: spec.Host) -> str:
+    """The profile that confines the process; "" where the host has none to give."""
+    if not host.apparmor:
+        return ""
+    return read_security(wanted.security).apparmor or ("unconfined" if wanted.privileged else APPARMOR_DEFAULT)
+
+
+def process(container: Container, around: Surroundings, host: spec.Host) -> spec.Process:
     settings, wanted = container.settings, container.settings.host
     init = (INIT_PATH, "--") if wanted.init else ()
     height, width = (*wanted.console_size, 0, 0)[:2]
     return spec.Process(
         args=(*init, *container.command),
-        env=environment(container, home=around.account.home),
+        env=environment(container, home=around.account.home, links=around.links),
         cwd=settings.config.working_dir or "/",
         user=around.account.user,
         terminal=settings.tty,
@@ -85,19 +105,20 @@ def process(container: Container, around: Surroundings) -> spec.Process:
             add=wanted.cap_add, drop=wanted.cap_drop, privileged=wanted.privileged, bounding=around.bounding
         ),
         no_new_privileges=read_security(wanted.security).no_new_privileges,
+        apparmor=apparmor(wanted, host),
         limits=wanted.ulimits,
         oom_score_adj=wanted.oom_score_adj or None,
     )
 
 
 def environment(
-    container: Container, *, home: str, extra: Iterable[str] = (), tty: bool | None = None
+    container: Container, *, home: str, extra: Iterable[str] = (), links: Iterable[str] = (), tty: bool | None = None
 ) -> tuple[str, ...]:
     """PATH, HOSTNAME, TERM and HOME where nobody has said otherwise, as Docker sets them."""
     settings = container.settings
     terminal = settings.tty if tty is None else tty
     defaults = (spec.DEFAULT_PATH, f"HOSTNAME={settings.hostname}", *(["TERM=xterm"] if terminal else []))
-    merged = merge_env(defaults, (*settings.config.env, *extra))
+    merged = merge_env((*defaults, *links), (*settings.config.env, *extra))
     return merged if any(entry.startswith("HOME=") for entry in merged) else (*merged, f"HOME={home}")
 
 
@@ -110,11 +131,14 @@ def namespaces(wanted: HostSettings, joined: Mapping[str, str], host: spec.Host)
             found[kind] = place
     if wanted.uts_mode != "host":
         found["uts"] = ""
-    if (wanted.cgroupns_mode or ("private" if host.cgroup_v2 else "host")) == "private" and not (
-        wanted.privileged and not wanted.cgroupns_mode
-    ):
+    if cgroupns_mode(wanted, host) == "private":
         found["cgroup"] = ""
     return found
+
+
+def cgroupns_mode(wanted: HostSettings, host: spec.Host) -> str:
+    """private or host; a tree of the second version is its own for each container unless it asked for the host's."""
+    return wanted.cgroupns_mode or ("private" if host.cgroup_v2 else "host")
 
 
 def _mounts(container: Container, around: Surroundings) -> list[spec.Mount]:
@@ -128,8 +152,9 @@ def _mounts(container: Container, around: Surroundings) -> list[spec.Mount]:
     ]
     if wanted.init and around.init_program:
         found.append(spec.Mount(INIT_PATH, around.init_program, "bind", ("bind", "ro", "rprivate")))
-    if (wanted.ipc_mode == "host" or around.joined.get("ipc") == "host") and "/dev/shm" not in taken:  # noqa: S108
-        found.append(spec.Mount("/dev/shm", "/dev/shm", "bind", ("rbind", "rprivate")))  # noqa: S108
+    shared = "/dev/shm" if around.joined.get("ipc") == "host" else around.shm  # noqa: S108 -- a path in the container
+    if shared and "/dev/shm" not in taken:  # noqa: S108
+        found.append(spec.Mount("/dev/shm", shared, "bind", ("rbind", "rprivate")))  # noqa: S108
     return found + [mount_spec(mount) for mount in container.mounts]
 
 
@@ -157,46 +182,6 @@ def resources(wanted: HostSettings, *, swap_limits: bool) -> spec.Resources:
     if limits.memory and not limits.memory_swap:
         return replace(limits, memory_swap=limits.memory * 2)  # as Docker: as much swap again
     return limits
-
-
-@dataclass(frozen=True, slots=True)
-class Security:
-    no_new_privileges: bool = False
-    seccomp: str | dict[str, Any] = "default"
-    system_paths: bool = False
-
-
-def read_security(options: Iterable[str]) -> Security:
-    """`--security-opt`. Raises INVALID for what is unknown or cannot be had here."""
-    found = Security()
-    for option in options:
-        key, _, value = option.partition("=") if "=" in option else option.partition(":")
-        if key == "no-new-privileges" and value in ("", "true", "false"):
-            found = replace(found, no_new_privileges=value != "false")
-        elif key == "seccomp":
-            found = replace(found, seccomp=_seccomp(value))
-        elif (key, value) == ("systempaths", "unconfined"):
-            found = replace(found, system_paths=True)
-        elif (key, value) in (("apparmor", "unconfined"), ("label", "disable")):
-            pass  # neither confines here
-        else:
-            raise invalid(f'invalid --security-opt: "{option}" is not supported')
-    return found
-
-
-def _seccomp(value: str) -> str | dict[str, Any]:
-    if value in ("unconfined", "default", "builtin"):
-        return "unconfined" if value == "unconfined" else "default"
-    try:
-        profile = json.loads(value)
-    except ValueError as error:
-        raise invalid(f"Decoding seccomp profile failed: {error}") from None
-    if not isinstance(profile, dict) or "defaultAction" not in profile:
-        raise invalid("Decoding seccomp profile failed: defaultAction is missing")
-    if any(rule.get("includes") or rule.get("excludes") for rule in profile.get("syscalls", [])):
-        raise invalid("seccomp profile: includes and excludes are not supported; write the rules for this host")
-    names = ("defaultAction", "defaultErrnoRet", "architectures", "syscalls", "flags")
-    return {name: profile[name] for name in names if profile.get(name) is not None}
 
 
 def parse_device_rule(text: str) -> spec.DeviceRule:

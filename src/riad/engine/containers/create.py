@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from riad.engine.containers import bundle, capabilities, mounting, names
+from riad.engine.containers import bundle, capabilities, checks, linking, mounting, names
 from riad.engine.containers.engine import Engine
 from riad.engine.containers.merge import merge
 from riad.engine.containers.model import Container, HostSettings, MountPoint, MountWish, Settings
+from riad.engine.containers.security import read_security
 from riad.engine.host import devices
 from riad.engine.networks.files import extra_host
 from riad.engine.networks.model import EndpointWish
@@ -24,12 +26,15 @@ class Created:
 
 def create(engine: Engine, asked: Settings, *, name: str = "") -> Created:
     """Raises NOT_FOUND for an unknown image, network or container to share with, CONFLICT for a taken name, INVALID."""
+    checks.check(asked)
     name = names.check_name(name) if name else names.invent_name(engine.registry.names())
     engine.registry.check_free(name)
     image = engine.images.get(asked.image)
     container_id = names.new_id()
-    settings = replace(asked, config=merge(asked.config, image.config.config), hostname=_hostname(asked, container_id))
-    settings = replace(settings, networks=networks_of(settings), host=_sharing(engine, settings.host))
+    settings = replace(
+        asked, config=merge(asked.config, image.config.config), hostname=_hostname(engine, asked, container_id)
+    )
+    settings = replace(settings, networks=networks_of(settings), host=_sharing(engine, settings.host, asked.networks))
     _check(engine, settings)
     wishes = mounting.wishes(settings.host, settings.config.volumes)
     for wish in wishes:
@@ -58,7 +63,12 @@ def create(engine: Engine, asked: Settings, *, name: str = "") -> Created:
     return Created(container, tuple(_warnings(engine, settings.host)))
 
 
-def _hostname(asked: Settings, container_id: str) -> str:
+def _hostname(engine: Engine, asked: Settings, container_id: str) -> str:
+    """Where the network or the name is another's, that one's."""
+    if other := shares_network_with(asked.host):
+        return _other(engine, other).settings.hostname
+    if asked.host.uts_mode == "host" or (asked.host.network_mode == "host" and not asked.hostname):
+        return socket.gethostname()
     return asked.hostname or container_id[:12]
 
 
@@ -82,19 +92,32 @@ def networks_of(settings: Settings) -> Mapping[str, EndpointWish]:
     return {mode: wishes.get(mode, EndpointWish()), **{name: wish for name, wish in wishes.items() if name != mode}}
 
 
-def _sharing(engine: Engine, host: HostSettings) -> HostSettings:
-    """`container:NAME` of network, pid and ipc by id, so that a rename does not break it. Raises NOT_FOUND."""
+def _sharing(engine: Engine, host: HostSettings, networks: Mapping[str, EndpointWish]) -> HostSettings:
+    """`container:NAME` and links (also those of networks) by id, so that a rename does not break it. Raises INVALID."""
 
     def by_id(mode: str) -> str:
         kind, _, other = mode.partition(":")
         return f"container:{_other(engine, other).id}" if kind == "container" else mode
 
+    links = [*host.links, *(text for wish in networks.values() for text in wish.links)]
     return replace(
         host,
         network_mode=by_id(host.network_mode),
         pid_mode=by_id(host.pid_mode),
         ipc_mode=by_id(host.ipc_mode),
+        cgroupns_mode=bundle.cgroupns_mode(host, engine.host),
+        links=tuple(dict.fromkeys(_link(engine, text) for text in links)),
     )
+
+
+def _link(engine: Engine, text: str) -> str:
+    """With the container by id, so that a rename does not break it."""
+    link = linking.parse_link(text)
+    try:
+        other = engine.registry.find(link.target)
+    except Fault as fault:
+        raise invalid(f"could not get container for {link.target}: {fault.message}") from None
+    return f"{other.id}:{link.alias}"
 
 
 def _check(engine: Engine, settings: Settings) -> None:
@@ -102,26 +125,18 @@ def _check(engine: Engine, settings: Settings) -> None:
     for name, wish in settings.networks.items():
         if _exists(engine, name):  # one that does not is found missing at the start, as Docker does
             engine.networks.check({name: wish})
-    if host.ports and (shares_network_with(host) or network_mode(host) == "host") and shares_network_with(host):
-        raise invalid("conflicting options: port publishing and the container type network mode")
-    if shares_network_with(host) and host.extra_hosts:
-        raise invalid("conflicting options: custom host-to-IP mapping and the network mode")
     capabilities.effective(add=host.cap_add, drop=host.cap_drop, privileged=host.privileged)
-    bundle.read_security(host.security)
+    read_security(host.security)
     for text in host.device_rules:
         bundle.parse_device_rule(text)
     for entry in host.extra_hosts:
         extra_host(entry)
     for device in host.devices:
         devices.nodes(device.host_path, device.path, device.access)
+    if host.runtime not in ("", "io.containerd.runc.v2", engine.runtime.name):
+        raise invalid(f"unknown or invalid runtime name: {host.runtime}; this engine runs {engine.runtime.name}")
     if host.init and engine.init_program is None:
         raise invalid("--init needs catatonit on this host (apt-get install catatonit)")
-    if host.pid_mode not in ("", "host", "private") and not host.pid_mode.startswith("container:"):
-        raise invalid(f"invalid PID mode: {host.pid_mode}")
-    if host.ipc_mode not in ("", "host", "private", "shareable") and not host.ipc_mode.startswith("container:"):
-        raise invalid(f"invalid IPC mode: {host.ipc_mode}")
-    if host.uts_mode not in ("", "host"):
-        raise invalid(f"invalid UTS mode: {host.uts_mode}")
 
 
 def _exists(engine: Engine, network: str) -> bool:
@@ -162,6 +177,6 @@ def _warnings(engine: Engine, host: HostSettings) -> list[str]:
     missing -= engine.bounding
     if missing:
         found.append(f"The engine itself lacks {', '.join(sorted(missing))}: the container does not get it.")
-    if host.auto_remove and host.restart.name != "no":
-        raise invalid("can't create 'AutoRemove' container with restart policy")
+    if host.network_mode == "host" and host.ports:
+        found.append("Published ports are discarded when using host network mode")
     return found

@@ -50,6 +50,11 @@ class Paths:
         return self.run / "exits"
 
     @property
+    def held(self) -> Path:
+        """Mounts that belong to running containers; see `held.py`."""
+        return self.run / "held"
+
+    @property
     def private(self) -> tuple[Path, Path]:
         """Specifications hold environments, and those hold secrets: nobody else on the host may read them."""
         return self.run / "containers", self.run / "exec"

@@ -26,6 +26,7 @@ from riad.engine.containers.capabilities import effective
 from riad.engine.containers.engine import Engine
 from riad.engine.containers.model import Container, Phase
 from riad.engine.containers.names import new_id
+from riad.engine.containers.security import read_security
 from riad.engine.host import pidfd
 from riad.engine.host.pipes import ConsoleSocket, Pipe
 from riad.engine.host.runc import reason
@@ -202,7 +203,8 @@ def _process(
             privileged=wish.privileged or host.privileged,
             bounding=engine.bounding,
         ),
-        no_new_privileges=bundle.read_security(host.security).no_new_privileges,
+        apparmor=bundle.apparmor(host, engine.host),
+        no_new_privileges=read_security(host.security).no_new_privileges,
         limits=host.ulimits,
         oom_score_adj=host.oom_score_adj or None,
     )

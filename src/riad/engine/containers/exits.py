@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from riad.engine.containers import restart, rootfs
+from riad.engine.containers import held, restart, rootfs
 from riad.engine.containers.engine import Engine
 from riad.engine.containers.model import Container, Phase
 from riad.engine.containers.registry import settle
@@ -93,6 +93,7 @@ async def clean_up(engine: Engine, container: Container) -> None:
         await engine.networks.release(container.id)
     with _logged(container, "mounts"):
         rootfs.unmount(engine, container.id)
+        held.release(engine.paths.held, container.id)
     shutil.rmtree(engine.paths.bundle(container.id), ignore_errors=True)
 
 

@@ -73,6 +73,9 @@ class MountWish:
     create_source: bool = False
     no_copy: bool = False
     subpath: str = ""
+    recursion: str = ""
+    """What happens to mounts inside a bound folder: "" (they come along, read-only too where that can be had), none,
+    writable (they stay writable), readonly (an error where they cannot be made so)."""
     options: tuple[str, ...] = ()
     driver: str = ""
     driver_options: Mapping[str, str] = field(default_factory=dict)
@@ -95,6 +98,8 @@ class MountPoint:
     no_copy: bool = False
     options: tuple[str, ...] = ()
     mode: str = ""
+    subpath: str = ""
+    recursion: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +161,10 @@ class HostSettings:
     devices: tuple[DeviceWish, ...] = ()
     device_rules: tuple[str, ...] = ()
     cgroup_parent: str = ""
+    links: tuple[str, ...] = ()
+    """As given: NAME or NAME:ALIAS."""
+    cdi_devices: tuple[str, ...] = ()
+    """VENDOR/CLASS=NAME of the Container Device Interface."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +183,8 @@ class Settings:
     attach_stdout: bool = False
     attach_stderr: bool = False
     networks: Mapping[str, EndpointWish] = field(default_factory=dict)
+    mac: str = ""
+    """`MacAddress` of the container itself, as clients before networks had their own sent it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from riad.engine.containers import exits, health, remove, restart, rootfs, start
+from riad.engine.containers import exits, health, held, remove, restart, rootfs, start
 from riad.engine.containers.engine import Engine
 from riad.engine.containers.model import Container, Phase, Run
 from riad.engine.host import cgroups, facts, mounts, pidfd
@@ -139,6 +139,7 @@ async def sweep(engine: Engine, live: set[str]) -> None:
         if point.name == "root" and point.parent.name not in live:
             with contextlib.suppress(Fault):
                 mounts.unmount(point)
+    held.sweep(engine.paths.held, live)
     known = {container.id for container in engine.registry}
     for owner in engine.images.layers.owners():
         kind, _, name = owner.partition(":")

@@ -42,6 +42,8 @@ class Host:
     cgroup_v2: bool = True
     hard_limits: Mapping[str, int] = field(default_factory=dict)
     """RLIMIT_* → the hard limit of this process, which may not be exceeded without CAP_SYS_RESOURCE."""
+    apparmor: bool = False
+    """The kernel confines by AppArmor profiles."""
     oom_score_adj: int = 0
     """This process's own; a container gets another only when it was asked for."""
 
@@ -76,6 +78,7 @@ class Process:
     no_new_privileges: bool = False
     limits: tuple[Limit, ...] = ()
     oom_score_adj: int | None = None
+    apparmor: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +157,9 @@ class Bundle:
     seccomp: str | Json = "default"
     privileged: bool = False
     propagation: str = "rprivate"
+    writable_cgroups: bool = False
+    shm: bool = True
+    """Has a /dev/shm."""
 
 
 def runtime_spec(bundle: Bundle, host: Host) -> Json:
@@ -162,10 +168,14 @@ def runtime_spec(bundle: Bundle, host: Host) -> Json:
         "ociVersion": "1.0.2",
         "process": process_spec(bundle.process, host),
         "root": {"path": bundle.root, "readonly": bundle.read_only},
-        **({"hostname": bundle.hostname} if bundle.hostname and "uts" in bundle.namespaces else {}),
+        **({"hostname": _full_name(bundle)} if bundle.hostname and "uts" in bundle.namespaces else {}),
         "mounts": [_mount(mount) for mount in _all_mounts(bundle)],
         "linux": _linux(bundle, host),
     }
+
+
+def _full_name(bundle: Bundle) -> str:
+    return f"{bundle.hostname}.{bundle.domainname}" if bundle.domainname else bundle.hostname
 
 
 def process_spec(process: Process, host: Host) -> Json:
@@ -188,6 +198,8 @@ def process_spec(process: Process, host: Host) -> Json:
         shape["consoleSize"] = {"height": process.console_size[0], "width": process.console_size[1]}
     if process.limits:
         shape["rlimits"] = [_limit(limit, host) for limit in process.limits]
+    if process.apparmor:
+        shape["apparmorProfile"] = process.apparmor
     if process.oom_score_adj is not None and process.oom_score_adj != host.oom_score_adj:
         shape["oomScoreAdj"] = process.oom_score_adj
     return shape
@@ -239,9 +251,14 @@ def _standard_mounts(bundle: Bundle) -> list[Mount]:
             "/dev/pts", "devpts", "devpts", ("nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5")
         ),
         sysfs,
-        Mount("/sys/fs/cgroup", "cgroup", "cgroup", (rights, "nosuid", "noexec", "nodev", "relatime")),
+        Mount(
+            "/sys/fs/cgroup",
+            "cgroup",
+            "cgroup",
+            ("rw" if bundle.writable_cgroups else rights, "nosuid", "noexec", "nodev", "relatime"),
+        ),
         *([Mount("/dev/mqueue", "mqueue", "mqueue", ("nosuid", "noexec", "nodev"))] if _new(bundle, "ipc") else []),
-        Mount("/dev/shm", "shm", "tmpfs", shm),  # noqa: S108 -- a path in the container
+        *([Mount("/dev/shm", "shm", "tmpfs", shm)] if bundle.shm else []),  # noqa: S108 -- a path in the container
     ]
 
 
@@ -265,8 +282,10 @@ def _linux(bundle: Bundle, host: Host) -> Json:
         "resources": {**_devices_allowed(bundle), **resources_spec(bundle.resources, host)},
         "rootfsPropagation": bundle.propagation,
     }
-    if bundle.sysctls:
-        shape["sysctl"] = dict(bundle.sysctls)
+    # The runtime's own word for it came later (runtime-spec 1.1); this name of the kernel's says the same.
+    domain = {"kernel.domainname": bundle.domainname} if bundle.domainname and "uts" in bundle.namespaces else {}
+    if sysctls := {**domain, **bundle.sysctls}:
+        shape["sysctl"] = sysctls
     if bundle.devices:
         shape["devices"] = [_device(device) for device in bundle.devices]
     if not bundle.privileged:

@@ -7,19 +7,21 @@ daemon killed in between finds it again.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from riad.engine.containers import bundle, exits, health, rootfs, spec, user
+from riad.engine.containers import bundle, exits, health, held, linking, rootfs, spec, user
 from riad.engine.containers.create import network_mode, shares_network_with
 from riad.engine.containers.engine import Engine
 from riad.engine.containers.logs import log_limit
 from riad.engine.containers.model import Container, Phase, Run
 from riad.engine.containers.registry import settle
-from riad.engine.host import conmon, devices, facts
-from riad.engine.networks.model import Attachment, NameWishes, PortBinding
+from riad.engine.host import apparmor, conmon, devices, facts
+from riad.engine.networks.model import DEFAULT_NETWORK, Attachment, NameWishes, PortBinding
 from riad.kernel.faults import Fault, Kind, conflict
 
 
@@ -111,7 +113,11 @@ async def _launch(engine: Engine, container: Container) -> Run:
         devices=_devices(container),
         init_program=engine.init_program,
         swap_limits=engine.swap_limits,
+        shm=_shared_memory(engine, container),
+        links=tuple(_link_environment(engine, container)),
     )
+    if bundle.apparmor(host, engine.host) == apparmor.DEFAULT:
+        await asyncio.to_thread(apparmor.load_default)
     text = json.dumps(spec.runtime_spec(bundle.bundle(container, around, engine.host), engine.host))
     (folder / "config.json").write_text(text)
     try:
@@ -179,12 +185,12 @@ async def _join(engine: Engine, container: Container) -> dict[str, str]:
         sandbox = engine.networks.inspect(owner.id)
         joined["network"] = "host" if sandbox is None or sandbox.netns is None else str(sandbox.netns)
         return joined
-    sandbox = await engine.networks.prepare(attachment(container))
+    sandbox = await engine.networks.prepare(attachment(engine, container))
     joined["network"] = str(sandbox.netns) if sandbox.netns else "host"
     return joined
 
 
-def attachment(container: Container) -> Attachment:
+def attachment(engine: Engine, container: Container) -> Attachment:
     """What the container asks of the networks."""
     settings, host = container.settings, container.settings.host
     ports = list(host.ports) if network_mode(host) != "host" else []
@@ -192,6 +198,7 @@ def attachment(container: Container) -> Attachment:
         given = {(port.container_port, port.proto) for port in ports}
         exposed = [_port(text) for text in sorted(settings.config.exposed_ports)]
         ports += [PortBinding(number, proto) for number, proto in exposed if (number, proto) not in given]
+    linked = [entry for link, other in _linked(engine, container) for entry in linking.host_entries(link, other)]
     return Attachment(
         container_id=container.id,
         name=container.name,
@@ -199,8 +206,37 @@ def attachment(container: Container) -> Attachment:
         domain=settings.domainname,
         networks=settings.networks,
         ports=tuple(ports),
-        names=NameWishes(host.dns, host.dns_search, host.dns_options, host.extra_hosts),
+        names=NameWishes(host.dns, host.dns_search, host.dns_options, (*host.extra_hosts, *linked)),
     )
+
+
+def _linked(engine: Engine, container: Container) -> Iterator[tuple[linking.Link, linking.Linked]]:
+    """The containers it links to, as they run now. Raises CONFLICT for one that does not."""
+    for text in container.settings.host.links:
+        link = linking.parse_link(text)
+        other = engine.registry.find(link.target)
+        sandbox = engine.networks.inspect(other.id) if other.phase is Phase.RUNNING else None
+        if sandbox is None:
+            raise conflict(f"Cannot link to a non running container: /{other.name} AS /{container.name}/{link.alias}")
+        if not sandbox.endpoints:
+            raise conflict(f"Cannot link to /{other.name}: it is on no network")
+        shared = next((e for n, e in sandbox.endpoints.items() if n in container.settings.networks), None)
+        if shared is None:
+            raise conflict(f"Cannot link to /{other.name}, as it does not belong to a network of /{container.name}")
+        config = other.settings.config
+        yield (
+            link,
+            linking.Linked(
+                other.name, other.settings.hostname, shared.address, tuple(config.exposed_ports), config.env
+            ),
+        )
+
+
+def _link_environment(engine: Engine, container: Container) -> Iterator[str]:
+    """On networks of users' own, links are names only."""
+    if network_mode(container.settings.host) == DEFAULT_NETWORK:
+        for link, other in _linked(engine, container):
+            yield from linking.environment(container.name, link, other)
 
 
 def _port(text: str) -> tuple[int, str]:
@@ -214,7 +250,22 @@ def _shared(engine: Engine, kind: str, mode: str) -> str:
     word, _, other = mode.partition(":")
     if word != "container":
         return ""
-    return f"/proc/{_running(engine, other, f'join {kind} of').run.pid}/ns/{kind}"
+    owner = _running(engine, other, f"join {kind.upper()} of")
+    if kind == "ipc" and owner.settings.host.ipc_mode != "shareable":
+        raise conflict(
+            f"cannot join IPC of container {owner.id}: non-shareable IPC (hint: use IpcMode:shareable for the donor"
+            " container)"
+        )
+    return f"/proc/{owner.run.pid}/ns/{kind}"
+
+
+def _shared_memory(engine: Engine, container: Container) -> str:
+    """The host's folder of its /dev/shm, where it shares that; "" where the container has one of its own."""
+    mode = container.settings.host.ipc_mode
+    word, _, other = mode.partition(":")
+    if mode == "shareable":
+        return str(held.shared_memory(engine.paths.held, container.id, container.settings.host.shm_size))
+    return str(engine.paths.held / other / "shm") if word == "container" else ""
 
 
 def _running(engine: Engine, reference: str, purpose: str) -> Container:

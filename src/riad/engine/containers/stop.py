@@ -9,23 +9,12 @@ from riad.engine.containers import exits, start
 from riad.engine.containers.engine import Engine
 from riad.engine.containers.model import Container, Phase
 from riad.engine.containers.registry import settle
+from riad.engine.containers.signals import signal_number
 from riad.engine.host import pidfd
-from riad.kernel.faults import Fault, Kind, conflict, invalid
+from riad.kernel.faults import Fault, Kind, conflict
 
 _DEFAULT_TIMEOUT = 10
 _AFTER_KILL = 30.0
-
-
-def signal_number(text: str) -> int:
-    """`9`, `KILL`, `SIGKILL`, `RTMIN+3` → the number. Raises INVALID with Docker's sentence."""
-    name = text.strip().upper().removeprefix("SIG")
-    if name.isdigit() and 0 < int(name) < 65:
-        return int(name)
-    base, sign, offset = name.partition("+") if "+" in name else name.partition("-")
-    found = getattr(signals, f"SIG{base}", None)
-    if isinstance(found, signals.Signals) and (not sign or (base.startswith("RTM") and offset.isdigit())):
-        return int(found) + (int(offset) if sign == "+" else -int(offset) if sign else 0)
-    raise invalid(f"Invalid signal: {text}")
 
 
 async def stop(engine: Engine, container: Container, *, timeout: int | None = None, signal: str = "") -> bool:

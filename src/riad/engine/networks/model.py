@@ -74,6 +74,8 @@ class EndpointWish:
     aliases: tuple[str, ...] = ()
     ipv4: str = ""
     mac: str = ""
+    links: tuple[str, ...] = ()
+    """NAME:ALIAS of other containers, called ALIAS by this one."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,8 @@ from riad.engine.dockerapi.wire import Shape
 from riad.engine.networks.model import PortBinding
 
 
-def host_shape(host: HostSettings) -> Shape:
+def host_shape(host: HostSettings, links: Sequence[str] = ()) -> Shape:
+    """`links` as `linking.shown` writes them."""
     limits = host.resources
     return {
         "Binds": list(host.binds) or None,
@@ -38,7 +39,7 @@ def host_shape(host: HostSettings) -> Shape:
         "GroupAdd": list(host.group_add) or None,
         "IpcMode": host.ipc_mode or "private",
         "Cgroup": "",
-        "Links": None,
+        "Links": list(links) or None,
         "OomScoreAdj": host.oom_score_adj,
         "PidMode": host.pid_mode,
         "Privileged": host.privileged,
@@ -84,10 +85,16 @@ def host_shape(host: HostSettings) -> Shape:
         "CpuPercent": 0,
         "IOMaximumIOps": 0,
         "IOMaximumBandwidth": 0,
-        "MaskedPaths": list(MASKED_PATHS if host.masked_paths is None else host.masked_paths),
-        "ReadonlyPaths": list(READONLY_PATHS if host.readonly_paths is None else host.readonly_paths),
+        "MaskedPaths": _paths(host, host.masked_paths, MASKED_PATHS),
+        "ReadonlyPaths": _paths(host, host.readonly_paths, READONLY_PATHS),
         **({"Init": True} if host.init else {}),
     }
+
+
+def _paths(host: HostSettings, given: Sequence[str] | None, default: Sequence[str]) -> list[str] | None:
+    if host.privileged:
+        return None
+    return list(default if given is None else given)
 
 
 def _bindings(ports: Sequence[PortBinding]) -> Shape:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from riad.engine.containers import rootfs
+from riad.engine.containers import bundle, linking, rootfs
 from riad.engine.containers.create import network_mode
 from riad.engine.containers.engine import Engine
 from riad.engine.containers.health import Health
@@ -36,9 +36,9 @@ def inspect_shape(engine: Engine, container: Container, execs: Sequence[str]) ->
         "Platform": "linux",
         "MountLabel": "",
         "ProcessLabel": "",
-        "AppArmorProfile": "",
+        "AppArmorProfile": bundle.apparmor(settings.host, engine.host),
         "ExecIDs": list(execs) or None,
-        "HostConfig": host_shape(settings.host),
+        "HostConfig": host_shape(settings.host, _links(engine, container)),
         "GraphDriver": {
             "Name": "overlay2",
             "Data": {
@@ -116,6 +116,12 @@ def config_shape(container: Container) -> Shape:
     if config.shell:
         shape["Shell"] = list(config.shell)
     return shape
+
+
+def _links(engine: Engine, container: Container) -> list[str]:
+    links = [linking.parse_link(text) for text in container.settings.host.links]
+    named = {link.alias: other.name for link in links if (other := engine.registry.get(link.target))}
+    return linking.shown(container.name, named)
 
 
 def network_settings(engine: Engine, container: Container) -> Shape:

@@ -42,11 +42,3 @@ def within(body: Json, name: str, low: int, high: int) -> int:
     if not low <= value <= high:
         raise invalid(f"Invalid value {value}, range for {name} is [{low}, {high}]")
     return value
-
-
-def one_of(body: Json, name: str, known: tuple[str, ...]) -> str:
-    """A text of `known`; empty where absent."""
-    value = field(body, name, str, "", at=AT)
-    if value not in known:
-        raise invalid(f"{AT}{name}: invalid mode {value!r}, expected one of {', '.join(filter(None, known))}")
-    return value

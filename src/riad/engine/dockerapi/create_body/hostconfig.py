@@ -7,11 +7,11 @@ from typing import Any
 from riad.engine.containers.model import HostSettings
 from riad.engine.dockerapi.create_body import devices, logconfig, mounts, networking, resources, restart, security
 from riad.engine.dockerapi.create_body.fields import AT, Json, refuse_unknown
-from riad.kernel.faults import invalid
+from riad.kernel.faults import invalid, unsupported
 from riad.oci.fields import field, text_map
 
 _OWN = frozenset(
-    ["AutoRemove", "Init", "Runtime", "ContainerIDFile", "ConsoleSize", "Annotations", "Isolation"],
+    ["AutoRemove", "Init", "Runtime", "ContainerIDFile", "ConsoleSize", "Annotations", "Isolation", "StorageOpt"],
 )
 _KNOWN = _OWN.union(
     *(group.FIELDS for group in (devices, logconfig, mounts, networking, resources, restart, security)),
@@ -23,8 +23,8 @@ def read_host(body: dict[str, Any]) -> HostSettings:
     refuse_unknown(body, _KNOWN, AT)
     if field(body, "Isolation", str, "", at=AT) not in ("", "default"):
         raise invalid(f"{AT}Isolation: {body['Isolation']} is for Windows")
-    if field(body, "Runtime", str, "", at=AT) not in ("", "runc", "crun"):
-        raise invalid(f"unknown or invalid runtime name: {body['Runtime']}")
+    if text_map(body, "StorageOpt", at=AT):
+        raise unsupported("--storage-opt is supported only for overlay over xfs with 'pquota' mount option")
     return HostSettings(
         **mounts.read_mounts(body),
         **networking.read_networking(body),

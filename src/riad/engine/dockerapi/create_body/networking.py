@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, TypedDict
 
 from riad.engine.dockerapi.create_body.fields import AT, Json
@@ -10,7 +11,7 @@ from riad.kernel.faults import invalid, unsupported
 from riad.oci.fields import field, texts
 
 FIELDS = frozenset(
-    ["Dns", "DnsOptions", "DnsSearch", "ExtraHosts", "NetworkMode", "PortBindings", "PublishAllPorts"],
+    ["Dns", "DnsOptions", "DnsSearch", "ExtraHosts", "Links", "NetworkMode", "PortBindings", "PublishAllPorts"],
 )
 
 
@@ -24,6 +25,7 @@ class Networking(TypedDict):
     dns_options: tuple[str, ...]
     dns_search: tuple[str, ...]
     extra_hosts: tuple[str, ...]
+    links: tuple[str, ...]
 
 
 def read_networking(body: Json) -> Networking:
@@ -36,6 +38,7 @@ def read_networking(body: Json) -> Networking:
         dns_options=texts(body, "DnsOptions", at=AT),
         dns_search=texts(body, "DnsSearch", at=AT),
         extra_hosts=texts(body, "ExtraHosts", at=AT),
+        links=texts(body, "Links", at=AT),
     )
 
 
@@ -63,7 +66,7 @@ def read_networks(body: Json, mode: str) -> dict[str, EndpointWish]:
     found = {name: read_endpoint(wish or {}, f"NetworkingConfig/{name}/") for name, wish in wishes.items()}
     if mac:
         before = found.get(mode, EndpointWish())
-        found[mode] = EndpointWish(before.aliases, before.ipv4, before.mac or mac)
+        found[mode] = replace(before, mac=before.mac or mac)
     return found
 
 
@@ -71,9 +74,8 @@ def read_endpoint(body: Json, at: str) -> EndpointWish:
     """One member of EndpointsConfig; what the engine itself fills in (ids, addresses given) is passed over."""
     if not isinstance(body, dict):
         raise invalid(f"{at}: expected an object")
-    for name in ("Links", "DriverOpts"):
-        if body.get(name):
-            raise unsupported(f"{at}{name} is not supported by this engine")
+    if body.get("DriverOpts"):
+        raise unsupported(f"{at}DriverOpts is not supported by this engine")
     ipam: dict[str, Any] = field(body, "IPAMConfig", dict, {}, at=at)
     for name in ("IPv6Address", "LinkLocalIPs"):
         if ipam.get(name):
@@ -82,4 +84,5 @@ def read_endpoint(body: Json, at: str) -> EndpointWish:
         aliases=texts(body, "Aliases", at=at),
         ipv4=field(ipam, "IPv4Address", str, "", at=at),
         mac=field(body, "MacAddress", str, "", at=at),
+        links=texts(body, "Links", at=at),
     )

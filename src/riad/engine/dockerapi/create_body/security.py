@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TypedDict
 
-from riad.engine.dockerapi.create_body.fields import AT, Json, one_of
+from riad.engine.dockerapi.create_body.fields import AT, Json
 from riad.kernel.faults import unsupported
 from riad.oci.fields import field, text_map, texts
 
@@ -55,7 +55,7 @@ def read_security(body: Json) -> Security:
     return Security(
         cap_add=texts(body, "CapAdd", at=AT),
         cap_drop=texts(body, "CapDrop", at=AT),
-        cgroupns_mode=one_of(body, "CgroupnsMode", ("", "host", "private")),
+        cgroupns_mode=field(body, "CgroupnsMode", str, "", at=AT),
         group_add=texts(body, "GroupAdd", at=AT),
         ipc_mode=field(body, "IpcMode", str, "", at=AT),
         pid_mode=field(body, "PidMode", str, "", at=AT),

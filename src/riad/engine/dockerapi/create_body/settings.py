@@ -66,5 +66,6 @@ def read_settings(body: Json) -> Settings:
         attach_stdin=field(body, "AttachStdin", bool, False),
         attach_stdout=field(body, "AttachStdout", bool, False),
         attach_stderr=field(body, "AttachStderr", bool, False),
+        mac=field(body, "MacAddress", str, ""),
         networks=read_networks(body, host.network_mode),
     )
