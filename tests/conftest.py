@@ -1,9 +1,12 @@
 """What every test may ask for."""
 
 import os
+from collections.abc import Iterator
 
 import hypothesis
 import pytest
+
+from api_judge import proxy as api_judge
 
 pytest_plugins = ["leftovers", "databases", "serving"]
 
@@ -15,6 +18,13 @@ hypothesis.settings.load_profile("same")
 def pytest_runtest_setup(item: pytest.Item) -> None:
     if item.get_closest_marker("root") and os.geteuid() != 0:
         pytest.skip("needs root")
+
+
+@pytest.fixture(autouse=True)
+def _answers_as_described() -> Iterator[None]:
+    """A test fails where an engine answered it in a way that Docker's description of the API does not allow."""
+    yield
+    api_judge.check()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -18,7 +18,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import pytest
+
 import engine_rootfs
+import peers
+from api_judge.proxy import Judge
 
 BASE = "base:1"
 """An image with a shell and core utilities, imported into every engine of `running_engine`."""
@@ -41,7 +45,12 @@ class RunningEngine:
 
     @property
     def socket(self) -> Path:
+        """Where clients connect: every answer there is judged by Docker's description (see `api_judge`)."""
         return self.root / "engine.sock"
+
+    @property
+    def daemons_socket(self) -> Path:
+        return self.root / "daemon.sock"
 
     @property
     def host(self) -> str:
@@ -70,7 +79,7 @@ class RunningEngine:
                     "--exec-root",
                     self.root / "run",
                     "--host",
-                    self.host,
+                    f"unix://{self.daemons_socket}",
                     *self.flags,
                 ],
                 stdout=log,
@@ -86,7 +95,7 @@ class RunningEngine:
             raise AssertionError(f"the engine ended with {self.process.returncode}:\n{self.log()}")
         with socket.socket(socket.AF_UNIX) as probe:
             try:
-                probe.connect(str(self.socket))
+                probe.connect(str(self.daemons_socket))
             except OSError:
                 return False
             return True
@@ -97,6 +106,12 @@ class RunningEngine:
 
     def stop(self) -> None:
         self._end(signal.SIGTERM)
+
+    def end(self) -> None:
+        """After a failure: whatever it takes."""
+        assert self.process is not None
+        self.process.kill()
+        self.process.wait()
 
     def _end(self, number: int) -> None:
         assert self.process is not None
@@ -133,6 +148,9 @@ class RunningEngine:
             stderr=subprocess.STDOUT,
             env=self.environ,
         )
+
+    def only_riad(self, reason: str) -> None:
+        """Skips the rest of a test on other engines."""
 
     def remove_everything(self) -> None:
         if found := self.out("ps", "-aq").split():
@@ -192,12 +210,52 @@ def wait_until(holds: object, *, what: object = "it never came true", deadline: 
         time.sleep(0.02)
 
 
+class Dockerd(RunningEngine):
+    """Docker's own, where `bench/peers.py fetch` has put it: what it fails is no rule for ours."""
+
+    _peer: contextlib.ExitStack
+    _running: peers.Peer
+
+    def start(self) -> None:
+        self._peer = contextlib.ExitStack()
+        self._running = self._peer.enter_context(peers.running("dockerd"))
+        self.process = self._running.process
+        self.daemons_socket.unlink(missing_ok=True)
+        self.daemons_socket.symlink_to(self._running.socket)
+
+    def kill(self) -> None:
+        pytest.skip("is about a killed daemon")
+
+    def stop(self) -> None:
+        self._peer.close()
+
+    def end(self) -> None:
+        self._peer.close()
+
+    def only_riad(self, reason: str) -> None:
+        pytest.skip(reason)
+
+    def log(self) -> str:
+        return self._running.log()
+
+
+ENGINES = {"riad": RunningEngine, "dockerd": Dockerd}
+
+
+def engines() -> list[str]:
+    """The engines that conformance tests run on: RIAD_TEST_ENGINES=riad,dockerd (in a room: see bench/peers.py)."""
+    return os.environ.get("RIAD_TEST_ENGINES", "riad").split(",")
+
+
 @contextmanager
-def running_engine(*flags: str) -> Iterator[RunningEngine]:
+def running_engine(*flags: str, kind: str = "riad") -> Iterator[RunningEngine]:
     """An engine with the image `base:1`; nothing of it is left on the host afterwards."""
     root = Path(tempfile.mkdtemp(prefix="riad-engine-"))
-    engine = RunningEngine(root, flags)
+    engine = ENGINES[kind](root, flags)
+    judge = Judge(engine.socket, engine.daemons_socket)
+    judging = contextlib.ExitStack()
     try:
+        judging.enter_context(judge)
         engine.start()
         archive = root / "base.tar"
         archive.write_bytes(engine_rootfs.make_tar(root / "rootfs"))
@@ -209,8 +267,9 @@ def running_engine(*flags: str) -> Iterator[RunningEngine]:
         engine.stop()
         left = [line for line in Path("/proc/self/mountinfo").read_text().splitlines() if str(root) in line]
         assert not left, f"mounts are left: {left}"
+        judge.check()
     finally:
+        judging.close()
         if engine.process is not None and engine.process.poll() is None:
-            engine.process.kill()
-            engine.process.wait()
+            engine.end()
         shutil.rmtree(root, ignore_errors=True)

@@ -6,14 +6,14 @@ from collections.abc import Iterator
 
 import pytest
 
-from engine_fixture import RunningEngine, running_engine
+from engine_fixture import RunningEngine, engines, running_engine
 
 
-@pytest.fixture(scope="module")
-def module_engine() -> Iterator[RunningEngine]:
+@pytest.fixture(scope="module", params=engines())
+def module_engine(request: pytest.FixtureRequest) -> Iterator[RunningEngine]:
     if os.geteuid() != 0 or not all(map(shutil.which, ("docker", "runc", "conmon"))):
         pytest.skip("needs root, docker, runc and conmon")
-    with running_engine() as engine:
+    with running_engine(kind=request.param) as engine:
         yield engine
 
 

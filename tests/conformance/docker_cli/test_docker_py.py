@@ -24,7 +24,7 @@ def client(engine: RunningEngine) -> Iterator[docker.DockerClient]:
 
 def test_the_engine_says_who_it_is(client: docker.DockerClient) -> None:
     assert client.ping() is True
-    assert client.version()["ApiVersion"] == "1.47"
+    assert client.version()["ApiVersion"] in ("1.47", "1.45")  # Riad's and that of Debian 13's dockerd
     assert client.info()["OSType"] == "linux"
 
 
@@ -109,6 +109,7 @@ def test_networks_are_joined_and_left_while_running(client: docker.DockerClient)
 
 
 def test_what_is_not_there_answers_501(engine: RunningEngine) -> None:
+    engine.only_riad("names the route that it does not have; dockerd says 404")
     client = docker.APIClient(base_url=engine.host, version="1.47")
     answer = client._get(client._url("/nothing/of/this"))
     assert answer.status_code == 501

@@ -149,7 +149,7 @@ def test_networks_shared_with_the_host_another_container_or_nobody(engine: Runni
     ("flags", "sentence"),
     [
         (("--network", "nowhere"), "network nowhere not found"),
-        (("--cap-add", "CAP_FLY"), 'invalid capability: "CAP_FLY"'),
+        (("--cap-add", "CAP_FLY"), 'invalid CapAdd: unknown capability: "CAP_FLY"'),
         (("--memory", "1m"), "Minimum memory limit allowed is 6MB"),
         (("--restart", "on-failure", "--rm"), "restart"),
         (("--name", "-bad"), "Invalid container name"),
@@ -166,6 +166,8 @@ def test_networks_shared_with_the_host_another_container_or_nobody(engine: Runni
     ],
 )  # fmt: skip
 def test_bad_input_is_refused_by_name(engine: RunningEngine, flags: tuple[str, ...], sentence: str) -> None:
+    if sentence == "ink" or "DeviceRequests" in sentence:
+        engine.only_riad("not supported yet")
     said = engine.docker("run", *flags, BASE, "true", check=False)
     assert said.code != 0
     assert sentence in said.err

@@ -24,14 +24,14 @@ ALL = tuple("CAP_" + name for name in _EVERY.split())
 DEFAULT = frozenset("CAP_" + name for name in _USUAL.split())
 
 
-def normalized(names: Iterable[str]) -> frozenset[str]:
-    """`net_admin`, `CAP_NET_ADMIN`, `ALL` → canonical names. Raises INVALID with Docker's sentence."""
+def normalized(names: Iterable[str], *, field: str) -> frozenset[str]:
+    """`net_admin`, `CAP_NET_ADMIN`, `ALL` → canonical names. Raises INVALID with Docker's sentence, naming `field`."""
     found = set()
     for name in names:
         upper = name.upper()
         canonical = upper if upper == "ALL" or upper.startswith("CAP_") else "CAP_" + upper
         if canonical != "ALL" and canonical not in ALL:
-            raise invalid(f'invalid capability: "{name}"')
+            raise invalid(f'invalid {field}: unknown capability: "{canonical}"')
         found.add(canonical)
     return frozenset(found)
 
@@ -40,7 +40,7 @@ def effective(
     *, add: Collection[str] = (), drop: Collection[str] = (), privileged: bool = False, bounding: Collection[str] = ALL
 ) -> tuple[str, ...]:
     """The set a container gets, in the order of the numbers, never more than `bounding` allows."""
-    added, dropped = normalized(add), normalized(drop)
+    added, dropped = normalized(add, field="CapAdd"), normalized(drop, field="CapDrop")
     if privileged:
         wanted = frozenset(ALL)
     elif "ALL" in added:
