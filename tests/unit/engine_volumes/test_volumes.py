@@ -80,11 +80,14 @@ def test_an_unknown_driver_is_not_found(volumes: Volumes) -> None:
     assert caught.value.kind is Kind.NOT_FOUND
 
 
-def test_driver_options_are_refused_by_name(volumes: Volumes) -> None:
-    with pytest.raises(Fault, match="option 'device'") as caught:
-        volumes.create("data", options={"device": "/x"})
-    assert caught.value.kind is Kind.UNSUPPORTED
-    assert volumes.all() == []
+def test_options_of_the_driver_are_kept_and_unknown_ones_refused(volumes: Volumes) -> None:
+    options = {"type": "tmpfs", "device": "tmpfs"}
+    volumes.create("fast", options=options)
+    assert volumes.get("fast").options == options
+    with pytest.raises(Fault, match="invalid option") as caught:
+        volumes.create("odd", options={"colour": "red"})
+    assert caught.value.kind is Kind.INVALID
+    assert [volume.name for volume in volumes.all()] == ["fast"]
 
 
 async def test_a_volume_in_use_is_not_removed_even_by_force(volumes: Volumes, users: Users) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from riad.engine.containers import spec
+from riad.engine.containers import sources, spec
 from riad.engine.containers.capabilities import effective
 from riad.engine.containers.merge import merge_env
 from riad.engine.containers.model import Container, HostSettings, MountPoint
@@ -33,6 +33,8 @@ class Surroundings:
     joined: Mapping[str, str]
     files: Mapping[str, str]
     bounding: frozenset[str]
+    mounts: tuple[MountPoint, ...] = ()
+    """The container's, with sources that the runtime can mount."""
     devices: tuple[spec.Device, ...] = ()
     init_program: str | None = None
     swap_limits: bool = False
@@ -57,7 +59,7 @@ def bundle(container: Container, around: Surroundings, host: spec.Host) -> spec.
         hostname=settings.hostname,
         domainname=settings.domainname if wanted.uts_mode != "host" else "",
         read_only=wanted.read_only,
-        mounts=tuple(_mounts(container, around)),
+        mounts=tuple(_mounts(container, around, host)),
         shm_size=wanted.shm_size,
         resources=resources(wanted, swap_limits=around.swap_limits),
         devices=around.devices,
@@ -141,7 +143,7 @@ def cgroupns_mode(wanted: HostSettings, host: spec.Host) -> str:
     return wanted.cgroupns_mode or ("private" if host.cgroup_v2 else "host")
 
 
-def _mounts(container: Container, around: Surroundings) -> list[spec.Mount]:
+def _mounts(container: Container, around: Surroundings, host: spec.Host) -> list[spec.Mount]:
     wanted = container.settings.host
     taken = {mount.target for mount in container.mounts}
     rights = "ro" if wanted.read_only else "rw"
@@ -155,14 +157,15 @@ def _mounts(container: Container, around: Surroundings) -> list[spec.Mount]:
     shared = "/dev/shm" if around.joined.get("ipc") == "host" else around.shm  # noqa: S108 -- a path in the container
     if shared and "/dev/shm" not in taken:  # noqa: S108
         found.append(spec.Mount("/dev/shm", shared, "bind", ("rbind", "rprivate")))  # noqa: S108
-    return found + [mount_spec(mount) for mount in container.mounts]
+    return found + [mount_spec(mount, host) for mount in around.mounts]
 
 
-def mount_spec(mount: MountPoint) -> spec.Mount:
-    rights = "ro" if mount.read_only else "rw"
+def mount_spec(mount: MountPoint, host: spec.Host) -> spec.Mount:
     if mount.kind == "tmpfs":
+        rights = "ro" if mount.read_only else "rw"
         return spec.Mount(mount.target, "tmpfs", "tmpfs", (*TMPFS_DEFAULTS, rights, *mount.options))
-    return spec.Mount(mount.target, mount.source, "bind", ("rbind", rights, mount.propagation or "rprivate"))
+    options = (*sources.rights(mount, host.kernel), mount.propagation or "rprivate")
+    return spec.Mount(mount.target, mount.source, "bind", options)
 
 
 def _root_propagation(mounts: Sequence[MountPoint]) -> str:

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from riad.engine.containers import held, restart, rootfs
+from riad.engine.containers import held, restart, rootfs, sources
 from riad.engine.containers.engine import Engine
 from riad.engine.containers.model import Container, Phase
 from riad.engine.containers.registry import settle
@@ -94,6 +94,7 @@ async def clean_up(engine: Engine, container: Container) -> None:
     with _logged(container, "mounts"):
         rootfs.unmount(engine, container.id)
         held.release(engine.paths.held, container.id)
+        await sources.release(engine, container)
     shutil.rmtree(engine.paths.bundle(container.id), ignore_errors=True)
 
 

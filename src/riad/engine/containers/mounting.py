@@ -98,6 +98,8 @@ def settle(wish: MountWish, volume: Volume | None) -> MountPoint:
         no_copy=wish.no_copy,
         options=wish.options,
         mode=wish.mode,
+        subpath=wish.subpath,
+        recursion=wish.recursion,
     )
 
 

@@ -140,6 +140,7 @@ async def sweep(engine: Engine, live: set[str]) -> None:
             with contextlib.suppress(Fault):
                 mounts.unmount(point)
     held.sweep(engine.paths.held, live)
+    await engine.volumes.sweep({m.volume for c in engine.registry if c.id in live for m in c.mounts})
     known = {container.id for container in engine.registry}
     for owner in engine.images.layers.owners():
         kind, _, name = owner.partition(":")

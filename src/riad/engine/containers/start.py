@@ -12,9 +12,8 @@ import contextlib
 import json
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
-from riad.engine.containers import bundle, exits, health, held, linking, rootfs, spec, user
+from riad.engine.containers import bundle, exits, health, held, linking, rootfs, sources, spec, user
 from riad.engine.containers.create import network_mode, shares_network_with
 from riad.engine.containers.engine import Engine
 from riad.engine.containers.logs import log_limit
@@ -96,12 +95,8 @@ async def _launch(engine: Engine, container: Container) -> Run:
     with contextlib.suppress(FileNotFoundError):
         (engine.paths.exits / container.id).unlink()
     root = rootfs.mount(engine, container)
-    _make_bind_sources(container)
     joined = await _join(engine, container)
-    for mount in container.mounts:
-        if mount.volume and not mount.no_copy:
-            engine.volumes.use(mount.volume)
-            await engine.volumes.populate(mount.volume, root, mount.target)
+    mounts = await sources.settle(engine, container, root)
     host = container.settings.host
     around = bundle.Surroundings(
         root=str(root),
@@ -110,6 +105,7 @@ async def _launch(engine: Engine, container: Container) -> Run:
         joined=joined,
         files=_files(engine, container),
         bounding=engine.bounding,
+        mounts=mounts,
         devices=_devices(container),
         init_program=engine.init_program,
         swap_limits=engine.swap_limits,
@@ -154,14 +150,6 @@ def _connect_waiting(engine: Engine, container: Container) -> None:
         waiting = companion.attaching.pop()
         if not waiting.done():
             waiting.set_result(conmon.attach(engine.paths.bundle(container.id)))
-
-
-def _make_bind_sources(container: Container) -> None:
-    """`-v /missing:/x` makes the folder, as Docker's oldest habit is; `--mount` does not (and was checked before)."""
-    for mount in container.mounts:
-        if mount.kind == "bind":
-            with contextlib.suppress(FileExistsError):
-                Path(mount.source).mkdir(parents=True, mode=0o755)
 
 
 def _devices(container: Container) -> tuple[spec.Device, ...]:

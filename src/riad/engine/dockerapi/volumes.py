@@ -65,7 +65,7 @@ def volume_shape(volume: Volume) -> Shape:
         "Labels": dict(volume.labels) or None,
         "Mountpoint": str(volume.mountpoint),
         "Name": volume.name,
-        "Options": None,
+        "Options": dict(volume.options) or None,
         "Scope": "local",
     }
 

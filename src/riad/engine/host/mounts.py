@@ -10,7 +10,8 @@ from pathlib import Path
 
 from riad.kernel.faults import Fault, Kind
 
-RDONLY, NOSUID, NODEV, NOEXEC, REMOUNT, BIND, REC = 1, 2, 4, 8, 32, 4096, 16384
+RDONLY, NOSUID, NODEV, NOEXEC, SYNCHRONOUS, REMOUNT = 1, 2, 4, 8, 16, 32
+DIRSYNC, NOATIME, NODIRATIME, BIND, REC, RELATIME, STRICTATIME = 128, 1024, 2048, 4096, 16384, 1 << 21, 1 << 24
 UNBINDABLE, PRIVATE, SLAVE, SHARED = 1 << 17, 1 << 18, 1 << 19, 1 << 20
 _DETACH, _NOFOLLOW = 2, 8
 
@@ -51,6 +52,25 @@ def unmount(target: Path) -> bool:
     if code in (errno.EINVAL, errno.ENOENT):  # not (any more) a mount point
         return found
     raise Fault(Kind.INTERNAL, f"cannot unmount {target}: {os.strerror(code)}")
+
+
+def is_mounted(target: Path) -> bool:
+    """Something is mounted right there."""
+    return os.path.realpath(target) in _mount_points()
+
+
+def propagation_of(path: Path) -> tuple[str, frozenset[str]]:
+    """The mount point that `path` is on, and of "shared", "master" what that mount is (mount_namespaces(7))."""
+    wanted = os.path.realpath(path)
+    best, peers = "", frozenset[str]()
+    with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as table:
+        for line in table:
+            fields = line.split(" - ")[0].split(" ")
+            point = _unescaped(fields[4])
+            inside = wanted == point or wanted.startswith(point.rstrip("/") + "/")
+            if inside and len(point) >= len(best):  # the last of several on one point is on top
+                best, peers = point, frozenset(option.partition(":")[0] for option in fields[6:])
+    return best, peers
 
 
 def mounted_under(folder: Path) -> list[Path]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import os
+import stat
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -102,14 +103,14 @@ def _assemble(layout: Layout) -> View:
     if _libc.unshare(_CLONE_NEWNS) != 0:
         raise Fault(Kind.INTERNAL, f"cannot make a mount namespace: {os.strerror(ctypes.get_errno())}")
     mounts.make_private(Path("/"))
-    overlayfs.mount(layout.layers, layout.upper, layout.work, layout.folder)
+    folder = _mount_root(layout)
     with contextlib.ExitStack() as opened:
-        root = os.open(layout.folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        root = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         opened.callback(os.close, root)
         for bound in layout.bound:
-            _bind(root, bound, make=layout.upper is not None)
+            _bind(root, bound)
         if layout.read_only and layout.upper is not None:
-            mounts.mount("none", layout.folder, flags=mounts.BIND | mounts.REMOUNT | mounts.RDONLY)
+            mounts.mount("none", folder, flags=mounts.BIND | mounts.REMOUNT | mounts.RDONLY)
         namespace = os.open("/proc/thread-self/ns/mnt", os.O_RDONLY | os.O_CLOEXEC)
         opened.callback(os.close, namespace)
         _leave_host(root)
@@ -117,13 +118,26 @@ def _assemble(layout: Layout) -> View:
     return View(root, namespace)
 
 
-def _bind(root: int, bound: Bound, *, make: bool) -> None:
-    """Mounts over `target`, wherever links inside the container lead; a view to be written in makes what is missing."""
+def _mount_root(layout: Layout) -> Path:
+    """Mounts the layers and returns where. What a view for reading lacks to mount on is made in memory."""
+    if layout.upper is not None or not layout.bound:
+        overlayfs.mount(layout.layers, layout.upper, layout.work, layout.folder)
+        return layout.folder
+    mounts.mount("view", layout.folder, kind="tmpfs", data="size=1m,mode=700")
+    for name in ("upper", "work", "root"):
+        (layout.folder / name).mkdir(mode=0o755)
+    top = layout.layers[-1].stat()  # the container's `/` looks as its uppermost layer does
+    os.chown(layout.folder / "upper", top.st_uid, top.st_gid)
+    (layout.folder / "upper").chmod(stat.S_IMODE(top.st_mode))
+    overlayfs.mount(layout.layers, layout.folder / "upper", layout.folder / "work", layout.folder / "root")
+    return layout.folder / "root"
+
+
+def _bind(root: int, bound: Bound) -> None:
+    """Mounts over `target`, wherever links inside the container lead; makes what is missing."""
     try:
         target = open_beneath(root, bound.target, os.O_PATH)
     except FileNotFoundError:
-        if not make:
-            return
         target = _make(root, bound)
     try:
         mounts.bind(bound.source, Path(f"/proc/thread-self/fd/{target}"))

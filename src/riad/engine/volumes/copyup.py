@@ -16,6 +16,7 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
+from riad.engine.host import mounts
 from riad.engine.host.beneath import open_beneath
 
 _UNFINISHED, _FINISHED = ".copy-up", ".copied-up"
@@ -27,6 +28,8 @@ def populate(mountpoint: Path, root: Path, path: str) -> bool:
     Blocking. Raises OSError (such as a full disk); the volume is then as empty as before.
     """
     folder = mountpoint.parent
+    if mounts.is_mounted(mountpoint):
+        return _populate_mounted(mountpoint, root, path)
     if (folder / _FINISHED).exists():
         _move_in(folder / _FINISHED, mountpoint)
         return True
@@ -45,6 +48,20 @@ def populate(mountpoint: Path, root: Path, path: str) -> bool:
             shutil.rmtree(unfinished, ignore_errors=True)
             raise
         _move_in(folder / _FINISHED, mountpoint)
+    finally:
+        os.close(source)
+    return True
+
+
+def _populate_mounted(mountpoint: Path, root: Path, path: str) -> bool:
+    """A volume that is a mount of something else: nothing can be moved into it at once, so it is filled in place."""
+    if any(mountpoint.iterdir()):
+        return False
+    source = _source(root, path)
+    if source is None:
+        return False
+    try:
+        _copy_children(source, mountpoint)
     finally:
         os.close(source)
     return True
@@ -76,6 +93,10 @@ def _move_in(finished: Path, mountpoint: Path) -> None:
 
 def _copy_directory(source: int, target: Path) -> None:
     target.mkdir(mode=0o700)
+    _copy_children(source, target)
+
+
+def _copy_children(source: int, target: Path) -> None:
     with os.scandir(source) as entries:
         for entry in entries:
             _copy_entry(source, entry, target / entry.name)

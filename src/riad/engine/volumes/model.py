@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
-from riad.kernel.faults import invalid, not_found, unsupported
+from riad.kernel.faults import invalid, not_found
 
 ANONYMOUS = "com.docker.volume.anonymous"
 """The label of volumes that nobody named; `docker volume prune` takes them without being asked twice."""
@@ -24,6 +24,8 @@ class Volume:
     mountpoint: Path
     created_at: datetime
     labels: Mapping[str, str] = field(default_factory=dict)
+    options: Mapping[str, str] = field(default_factory=dict)
+    """Of the local driver: what is mounted on `mountpoint` while containers use it."""
 
     @property
     def is_anonymous(self) -> bool:
@@ -41,10 +43,7 @@ def check_name(name: str) -> None:
         )
 
 
-def check_driver(name: str, driver: str, options: Mapping[str, str]) -> None:
-    """There is the local driver, without options. Raises NOT_FOUND as Docker, UNSUPPORTED naming the option."""
+def check_driver(name: str, driver: str) -> None:
+    """There is the local driver only. Raises NOT_FOUND as Docker."""
     if driver not in ("", "local"):
         raise not_found(f'create {name}: error looking up volume plugin {driver}: plugin "{driver}" not found')
-    if options:
-        option = next(iter(options))
-        raise unsupported(f"create {name}: option {option!r} of the local volume driver is not supported; leave it out")

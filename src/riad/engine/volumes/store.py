@@ -10,7 +10,10 @@ from pathlib import Path
 from riad.engine.state import State
 from riad.engine.volumes.model import Volume
 
-STEPS = ("CREATE TABLE volume (name TEXT PRIMARY KEY, created_at TEXT NOT NULL, labels TEXT NOT NULL)",)
+STEPS = (
+    "CREATE TABLE volume (name TEXT PRIMARY KEY, created_at TEXT NOT NULL, labels TEXT NOT NULL)",
+    "ALTER TABLE volume ADD COLUMN options TEXT NOT NULL DEFAULT '{}'",
+)
 
 
 class VolumeStore:
@@ -24,8 +27,13 @@ class VolumeStore:
     def add(self, volume: Volume) -> None:
         with self._state.transaction() as sql:
             sql.execute(
-                "INSERT INTO volume VALUES (?, ?, ?)",
-                (volume.name, volume.created_at.isoformat(), json.dumps(dict(volume.labels))),
+                "INSERT INTO volume VALUES (?, ?, ?, ?)",
+                (
+                    volume.name,
+                    volume.created_at.isoformat(),
+                    json.dumps(dict(volume.labels)),
+                    json.dumps(dict(volume.options)),
+                ),
             )
 
     def delete(self, name: str) -> None:
@@ -46,4 +54,5 @@ class VolumeStore:
             mountpoint=self._root / row["name"] / "_data",
             created_at=datetime.fromisoformat(row["created_at"]),
             labels=json.loads(row["labels"]),
+            options=json.loads(row["options"]),
         )

@@ -11,11 +11,14 @@ import os
 import secrets
 import shutil
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
 
+from riad.engine.host import mounts
 from riad.engine.state import State
+from riad.engine.volumes import local
 from riad.engine.volumes.copyup import populate
+from riad.engine.volumes.local import check_options
 from riad.engine.volumes.model import ANONYMOUS, Volume, check_driver, check_name
 from riad.engine.volumes.store import VolumeStore
 from riad.kernel import logs
@@ -72,13 +75,17 @@ class Volumes:
     ) -> Volume:
         """Makes a volume, anonymous where `name` is empty; one that exists is returned as it is.
 
-        Raises INVALID for the name, NOT_FOUND for the driver, UNSUPPORTED for an option.
+        Raises INVALID for the name or an option, NOT_FOUND for the driver, UNSUPPORTED for a size.
         """
-        check_driver(name, driver, options or {})
+        check_driver(name, driver)
         if not name:
-            return self._make(secrets.token_hex(32), {ANONYMOUS: "", **(labels or {})})
+            check_options(options or {})
+            return self._make(secrets.token_hex(32), {ANONYMOUS: "", **(labels or {})}, options or {})
         check_name(name)
-        return self._store.get(name) or self._make(name, labels or {})
+        existing = self._store.get(name)
+        if existing is None:
+            check_options(options or {})
+        return existing or self._make(name, labels or {}, options or {})
 
     def all(self) -> list[Volume]:
         """By name."""
@@ -94,6 +101,27 @@ class Volumes:
     def use(self, name: str) -> Path:
         """The folder to mount; makes the volume where it is missing, as `docker run -v name:/path` expects."""
         return self.create(name).mountpoint
+
+    async def mount(self, name: str) -> None:
+        """Mounts what the volume's options say; twice is no error. Raises INTERNAL with the kernel's reason."""
+        volume = self.get(name)
+        if volume.options:
+            async with self._filling[name]:
+                if not mounts.is_mounted(volume.mountpoint):
+                    await asyncio.to_thread(local.mount, volume.options, volume.mountpoint)
+
+    async def unmount(self, name: str) -> None:
+        """The other way: call it when no running container uses the volume. Twice is no error."""
+        volume = self._store.get(name)
+        if volume is not None and volume.options:
+            async with self._filling[name]:
+                await asyncio.to_thread(mounts.unmount, volume.mountpoint)
+
+    async def sweep(self, used: Collection[str]) -> None:
+        """Unmounts what a killed daemon left mounted for containers that are gone; `used` are still needed."""
+        for volume in self._store.all():
+            if volume.name not in used:
+                await self.unmount(volume.name)
 
     async def populate(self, name: str, source: Path, path: str = ".") -> None:
         """Copies directory `path`, as the container's file system mounted on `source` sees it, into an empty volume.
@@ -137,8 +165,8 @@ class Volumes:
         """Bytes on disk, as du counts."""
         return await asyncio.to_thread(_disk_usage, volume.mountpoint)
 
-    def _make(self, name: str, labels: Mapping[str, str]) -> Volume:
-        volume = Volume(name, self._root / name / "_data", self._clock.now(), dict(labels))
+    def _make(self, name: str, labels: Mapping[str, str], options: Mapping[str, str]) -> Volume:
+        volume = Volume(name, self._root / name / "_data", self._clock.now(), dict(labels), dict(options))
         self._store.add(volume)
         try:
             volume.mountpoint.parent.mkdir(parents=True, exist_ok=True, mode=0o701)
@@ -150,6 +178,10 @@ class Volumes:
         return volume
 
     async def _discard(self, volume: Volume) -> None:
+        # What it mounts is somebody else's data: nothing of that is ours to delete.
+        await self.unmount(volume.name)
+        if volume.options and mounts.is_mounted(volume.mountpoint):
+            raise conflict(f"remove {volume.name}: something is still mounted on {volume.mountpoint}; unmount it first")
         folder = volume.mountpoint.parent
         doomed = self._root / f"{_REMOVED}{secrets.token_hex(8)}"
         folder.rename(doomed)

@@ -14,12 +14,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from riad.engine.containers import exits, rootfs
+from riad.engine.containers import exits, rootfs, sources
 from riad.engine.containers.archive.look import Seen, look, missing, place
 from riad.engine.containers.archive.pack import pack
 from riad.engine.containers.archive.unpack import Rules, unpack
 from riad.engine.containers.engine import Engine
-from riad.engine.containers.model import Container, Phase
+from riad.engine.containers.model import Container, MountPoint, Phase
 from riad.engine.host.beneath import open_beneath
 from riad.engine.host.rootview import Bound, Layout, View, of_layers, of_process
 from riad.kernel.faults import conflict, invalid, not_found
@@ -99,7 +99,14 @@ class Copier:
         container = self.engine.registry.fresh(container)
         if container.phase is Phase.REMOVING:
             raise conflict("container is marked for removal and cannot be copied from or to")
-        return await asyncio.to_thread(of_layers, self._layout(container, writable=writable))
+        volumes = {mount.volume for mount in container.mounts if mount.volume}
+        for name in volumes:
+            self.engine.volumes.use(name)
+            await self.engine.volumes.mount(name)
+        try:
+            return await asyncio.to_thread(of_layers, self._layout(container, writable=writable))
+        finally:  # the view keeps what it was made of
+            await sources.release(self.engine, container)
 
     def _layout(self, container: Container, *, writable: bool) -> Layout:
         folder = self.engine.paths.folder(container.id)
@@ -126,7 +133,7 @@ class Copier:
         bare = Layout(plain.layers, None, None, (), plain.folder)
         with await asyncio.to_thread(of_layers, bare) as image:
             for mount in container.mounts:
-                if mount.volume and not mount.no_copy:
+                if mount.volume and not mount.no_copy and not mount.subpath:
                     source = Path(f"/proc/self/fd/{image.root}")
                     await self.engine.volumes.populate(mount.volume, source, mount.target)
 
@@ -134,13 +141,30 @@ class Copier:
 def _bound(container: Container, folder: Path) -> list[Bound]:
     """Its volumes and binds, outer ones first, and the files that the engine keeps for it."""
     found = [
-        Bound(Path(mount.source), mount.target, mount.read_only)
+        Bound(source, mount.target, mount.read_only)
         for mount in sorted(container.mounts, key=lambda mount: mount.target.count("/"))
-        if mount.kind != "tmpfs" and mount.source and Path(mount.source).exists()
+        if mount.kind != "tmpfs" and mount.source and (source := _source(mount)).exists()
     ]
     kept = {"/etc/hostname": "hostname", "/etc/hosts": "hosts", "/etc/resolv.conf": "resolv.conf"}
     found += [Bound(folder / name, path) for path, name in kept.items() if (folder / name).exists()]
     return found
+
+
+def _source(mount: MountPoint) -> Path:
+    """The folder inside the volume where one is named, wherever links in the volume lead: never out of it."""
+    if not mount.subpath:
+        return Path(mount.source)
+    top = os.open(mount.source, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        inside = open_beneath(top, mount.subpath, os.O_PATH)
+        try:
+            return Path(os.readlink(f"/proc/self/fd/{inside}"))
+        finally:
+            os.close(inside)
+    except OSError as error:
+        raise not_found(f"cannot access path {mount.source}/{mount.subpath}: {error.strerror}") from None
+    finally:
+        os.close(top)
 
 
 def _unpack_at(root: int, path: str, archive: IO[bytes], container: str, keep_kinds: bool) -> None:

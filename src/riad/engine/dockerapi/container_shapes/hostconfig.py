@@ -107,17 +107,34 @@ def _bindings(ports: Sequence[PortBinding]) -> Shape:
     return found
 
 
+_RECURSIONS = {"none": "NonRecursive", "writable": "ReadOnlyNonRecursive", "readonly": "ReadOnlyForceRecursive"}
+
+
+def _tmpfs_options(options: Sequence[str]) -> Shape:
+    given = dict(option.partition("=")[::2] for option in options)
+    return {
+        **({"SizeBytes": int(given["size"])} if "size" in given else {}),
+        **({"Mode": int(given["mode"], 8)} if "mode" in given else {}),
+        **({"Options": [[o] for o in given if o in ("exec", "noexec")]} if {"exec", "noexec"} & set(given) else {}),
+    }
+
+
 def _mount_wish(mount: MountWish) -> Shape:
     shape: Shape = {"Type": mount.kind, "Target": mount.target}
     if mount.source:
         shape["Source"] = mount.source
     if mount.read_only:
         shape["ReadOnly"] = True
-    if mount.kind == "bind" and (mount.propagation or mount.create_source):
+    if mount.kind == "bind" and (mount.propagation or mount.create_source or mount.recursion):
         shape["BindOptions"] = {
             **({"Propagation": mount.propagation} if mount.propagation else {}),
             **({"CreateMountpoint": True} if mount.create_source else {}),
+            **({_RECURSIONS[mount.recursion]: True} if mount.recursion else {}),
         }
-    if mount.kind == "volume" and (mount.no_copy or mount.labels):
-        shape["VolumeOptions"] = {"NoCopy": mount.no_copy, "Labels": dict(mount.labels)}
+    if mount.kind == "volume" and (mount.no_copy or mount.labels or mount.subpath or mount.driver):
+        shape["VolumeOptions"] = {"NoCopy": mount.no_copy, "Labels": dict(mount.labels), "Subpath": mount.subpath}
+        if mount.driver:
+            shape["VolumeOptions"]["DriverConfig"] = {"Name": mount.driver, "Options": dict(mount.driver_options)}
+    if mount.kind == "tmpfs" and mount.options:
+        shape["TmpfsOptions"] = _tmpfs_options(mount.options)
     return shape

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypedDict
 
 from riad.engine.containers.model import MountWish
 from riad.engine.dockerapi.create_body.fields import AT, Json, objects, refuse_unknown
-from riad.kernel.faults import invalid, unsupported
+from riad.kernel.faults import invalid
 from riad.oci.fields import field, text_map, texts
 
 FIELDS = frozenset(["Binds", "Mounts", "Tmpfs", "VolumesFrom", "VolumeDriver"])
+_BIND_OPTIONS = frozenset(
+    ["Propagation", "CreateMountpoint", "NonRecursive", "ReadOnlyNonRecursive", "ReadOnlyForceRecursive"]
+)
 _Reader = Callable[[Json, str], MountWish]
 
 
@@ -49,7 +53,7 @@ class _Kind:
 def _mount(body: dict[str, Any], at: str) -> MountWish:
     kind = field(body, "Type", str, "", at=at) or "volume"
     if kind not in _KINDS:
-        raise invalid(f'invalid mount config for type "{kind}": mount type unknown: "{kind}"')
+        raise invalid(f'invalid mount config for type "{kind}": mount type unknown')
     known = {"Type", "Source", "Target", "ReadOnly", "Consistency"} | _KINDS[kind].members
     refuse_unknown(body, frozenset(known), at)
     if not field(body, "Target", str, "", at=at):
@@ -64,25 +68,38 @@ def _bind_mount(body: Json, at: str) -> MountWish:
             f"invalid mount config for type \"bind\": invalid mount path: '{source}' mount path must be absolute"
         )
     options: dict[str, Any] = field(body, "BindOptions", dict, {}, at=at)
-    refuse_unknown(options, frozenset({"Propagation", "CreateMountpoint", "NonRecursive"}), f"{at}BindOptions/")
-    if options.get("NonRecursive"):
-        raise unsupported(f"{at}BindOptions/NonRecursive is not supported by this engine")
+    refuse_unknown(options, _BIND_OPTIONS, f"{at}BindOptions/")
     propagation = field(options, "Propagation", str, "", at=at)
     if propagation not in ("", "private", "rprivate", "shared", "rshared", "slave", "rslave"):
-        raise invalid(f'invalid mount config for type "bind": invalid propagation: {propagation}')
+        raise invalid(f'invalid mount config for type "bind": invalid propagation mode: {propagation}')
     return MountWish(
         "bind",
         body["Target"],
         source,
         read_only=field(body, "ReadOnly", bool, False, at=at),
         propagation=propagation,
+        recursion=_recursion(body, options, at),
         create_source=field(options, "CreateMountpoint", bool, False, at=at),
     )
 
 
+def _recursion(body: Json, options: Json, at: str) -> str:
+    """As `MountWish.recursion`. Raises INVALID for choices that exclude each other."""
+    names = {"NonRecursive": "none", "ReadOnlyNonRecursive": "writable", "ReadOnlyForceRecursive": "readonly"}
+    wanted = [name for name in names if field(options, name, bool, False, at=at)]
+    for name in wanted:
+        if name != "NonRecursive" and not body.get("ReadOnly"):
+            raise invalid(f"mount options conflict: !ReadOnly && BindOptions.{name}")
+    if "ReadOnlyForceRecursive" in wanted and len(wanted) > 1:
+        raise invalid(f"mount options conflict: BindOptions.{wanted[0]} && BindOptions.ReadOnlyForceRecursive")
+    return names[wanted[0]] if wanted else ""
+
+
 def _volume_mount(body: Json, at: str) -> MountWish:
     options: dict[str, Any] = field(body, "VolumeOptions", dict, {}, at=at)
-    refuse_unknown(options, frozenset({"NoCopy", "Labels", "DriverConfig"}), f"{at}VolumeOptions/")
+    refuse_unknown(options, frozenset({"NoCopy", "Labels", "DriverConfig", "Subpath"}), f"{at}VolumeOptions/")
+    subpath = field(options, "Subpath", str, "", at=at)
+    _check_volume(body, subpath)
     driver: dict[str, Any] = field(options, "DriverConfig", dict, {}, at=at)
     return MountWish(
         "volume",
@@ -90,20 +107,38 @@ def _volume_mount(body: Json, at: str) -> MountWish:
         field(body, "Source", str, "", at=at),
         read_only=field(body, "ReadOnly", bool, False, at=at),
         no_copy=field(options, "NoCopy", bool, False, at=at),
+        subpath=subpath,
         driver=field(driver, "Name", str, "", at=at),
         driver_options=text_map(driver, "Options", at=at),
         labels=text_map(options, "Labels", at=at),
     )
 
 
+def _check_volume(body: Json, subpath: str) -> None:
+    problem = ""
+    if subpath and not body.get("Source"):
+        problem = "must not set Subpath when using anonymous volumes"
+    elif subpath.startswith("/") or posixpath.normpath(subpath or ".").split("/")[0] == "..":
+        problem = "subpath must be a relative path within the volume"
+    elif body.get("ReadOnly") and not body.get("Source"):
+        problem = "must not set ReadOnly mode when using anonymous volumes"
+    if problem:
+        raise invalid(f'invalid mount config for type "volume": {problem}')
+
+
 def _tmpfs_mount(body: Json, at: str) -> MountWish:
     if body.get("Source"):
         raise invalid('invalid mount config for type "tmpfs": field Source must not be specified')
     options: dict[str, Any] = field(body, "TmpfsOptions", dict, {}, at=at)
-    refuse_unknown(options, frozenset({"SizeBytes", "Mode"}), f"{at}TmpfsOptions/")
+    refuse_unknown(options, frozenset({"SizeBytes", "Mode", "Options"}), f"{at}TmpfsOptions/")
     size, mode = field(options, "SizeBytes", int, 0, at=at), field(options, "Mode", int, 0, at=at)
     texts_ = [f"size={size}"] if size else []
     texts_ += [f"mode={mode:o}"] if mode else []
+    given: list[Any] = field(options, "Options", list, [], at=at)
+    for option in given:
+        if option not in (["exec"], ["noexec"]):
+            raise invalid(f'invalid mount config for type "tmpfs": invalid option: {option}')
+        texts_.append(option[0])
     return MountWish(
         "tmpfs", body["Target"], read_only=field(body, "ReadOnly", bool, False, at=at), options=tuple(texts_)
     )
