@@ -71,9 +71,10 @@ def test_the_three_networks_that_always_are(engine: RunningEngine) -> None:
     ("arguments", "sentence"),
     [
         (("host",), "operation is not permitted on predefined host network"),
-        (("--driver", "overlay", "n"), "network driver overlay is not supported"),
-        (("--ipv6", "n"), "EnableIPv6 is not supported yet"),
-        (("--opt", "a.b=c", "n"), "network option 'a.b' is not supported"),
+        (("--driver", "overlay", "n"), "This node is not a swarm manager."),
+        (("--driver", "nothing", "n"), 'plugin "nothing" not found'),
+        (("--driver", "host", "n"), 'only one instance of "host" network is allowed'),
+        (("--ipam-driver", "dhcp", "n"), "IPAM driver 'dhcp'"),
         (("--subnet", "10.1.2.3/24", "n"), "it should be 10.1.2.0/24"),
     ],
 )

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from riad.engine.host.netlink import Netlink
-from riad.engine.networks.create import NetworkWish, PoolWish
+from riad.engine.networks.create import NetworkWish
+from riad.engine.networks.ipam import PoolWish
 from riad.engine.networks.model import Attachment, EndpointWish, NameWishes, PortBinding
 from riad.kernel.faults import Fault, Kind
 
@@ -38,7 +39,7 @@ def links(bench: Bench) -> list[str]:
 
 
 async def table(bench: Bench) -> str:
-    return await bench.run(None, "nft", "list", "table", "ip", f"riad_{bench.instance}")
+    return await bench.run(None, "nft", "list", "table", "inet", f"riad_{bench.instance}")
 
 
 async def test_a_container_reaches_its_gateway_and_its_neighbour(bench: Bench) -> None:
@@ -79,7 +80,7 @@ async def test_a_container_never_reaches_the_hosts_loopback(bench: Bench) -> Non
     await bench.run(container, "ip", "route", "add", "127.0.0.1/32", "via", str(pool.gateway))
     await bench.listen(None, 4978)
     assert (await bench.ask(container, "127.0.0.1", 4978)).startswith("!")
-    await bench.run(None, "nft", "flush", "chain", "ip", f"riad_{bench.instance}", "guard")
+    await bench.run(None, "nft", "flush", "chain", "inet", f"riad_{bench.instance}", "guard")
     assert not (await bench.ask(container, "127.0.0.1", 4978)).startswith("!"), "the guard was not what kept it out"
 
 
@@ -172,7 +173,7 @@ async def test_live_containers_are_kept_and_dead_ones_released_when_the_daemon_w
     live = await bench.add("mine", name="live", ports=(PortBinding(4000),))
     dead = await bench.add("mine", name="dead", ports=(PortBinding(4000),))
     await bench.listen(live, 4000)
-    await bench.run(None, "nft", "flush", "table", "ip", f"riad_{bench.instance}")
+    await bench.run(None, "nft", "flush", "table", "inet", f"riad_{bench.instance}")
     await bench.restart([live.container_id])
     kept = bench.networks.inspect(live.container_id)
     assert kept == live
@@ -188,7 +189,7 @@ async def test_live_containers_are_kept_and_dead_ones_released_when_the_daemon_w
 
 async def test_a_flushed_ruleset_is_put_back_by_the_next_change(bench: Bench) -> None:
     first = await bench.add(ports=(PortBinding(4000),))
-    await bench.run(None, "nft", "delete", "table", "ip", f"riad_{bench.instance}")
+    await bench.run(None, "nft", "delete", "table", "inet", f"riad_{bench.instance}")
     second = await bench.add(ports=(PortBinding(4000),))
     listed = await table(bench)
     assert str(first.ports[0].host_port) in listed

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from riad.engine.networks.create import NetworkWish, PoolWish
-from riad.engine.networks.links import host_routes
+from riad.engine.networks.create import NetworkWish
+from riad.engine.networks.hostfacts import host_routes
+from riad.engine.networks.ipam import PoolWish
 from riad.engine.networks.model import EndpointWish
 from riad.kernel.faults import Fault, Kind
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from riad.engine.networks.addresses import (
-    DEFAULT_POOLS,
+    DEFAULT_SOURCES,
     fixed_address,
     free_address,
     free_subnet,
@@ -63,13 +63,13 @@ def test_a_range_narrows_what_is_given_not_what_may_be_fixed() -> None:
     pool = pool_for(net("10.1.0.0/24"), ip_range="10.1.0.128/30")
     assert pool.gateway == ip("10.1.0.129")
     assert free_address(pool, []) == ip("10.1.0.128")
-    assert fixed_address(pool, "10.1.0.7", []) == ip("10.1.0.7")
+    assert fixed_address([pool], "10.1.0.7", []) == ip("10.1.0.7")
 
 
 @pytest.mark.parametrize(
     ("text", "kind", "says"),
     [
-        ("nonsense", Kind.INVALID, "invalid IPv4 address: nonsense"),
+        ("nonsense", Kind.INVALID, "invalid IP address: nonsense"),
         ("10.2.0.1", Kind.INVALID, "no configured subnet or ip-range contain the IP address 10.2.0.1"),
         ("10.1.0.1", Kind.DENIED, "Address already in use"),
         ("10.1.0.9", Kind.DENIED, "Address already in use"),
@@ -78,7 +78,7 @@ def test_a_range_narrows_what_is_given_not_what_may_be_fixed() -> None:
 )
 def test_fixed_addresses_that_cannot_be_are_refused(text: str, kind: Kind, says: str) -> None:
     with pytest.raises(Fault, match=says) as caught:
-        fixed_address(pool_for(net("10.1.0.0/24")), text, [ip("10.1.0.9")])
+        fixed_address([pool_for(net("10.1.0.0/24"))], text, [ip("10.1.0.9")])
     assert caught.value.kind is kind
 
 
@@ -136,7 +136,7 @@ def test_a_free_subnet_overlaps_nothing(taken: list[IPv4Network]) -> None:
     except Fault:
         return
     assert not any(found.overlaps(other) for other in taken)
-    assert any(found.subnet_of(pool) for pool in DEFAULT_POOLS)
+    assert any(found.subnet_of(source.base) for source in DEFAULT_SOURCES)
 
 
 @given(st.integers(24, 30), st.data())

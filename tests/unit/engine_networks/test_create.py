@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from ipaddress import IPv4Network
+from ipaddress import ip_network
 
 import pytest
 
-from riad.engine.networks.create import HostFacts, NetworkWish, PoolWish, plan_network
-from riad.engine.networks.model import Driver, Network, binding, mac_address
+from riad.engine.networks.addresses import DEFAULT_SOURCES, ula_source
+from riad.engine.networks.create import HostFacts, NetworkWish, plan_network, plan_settings, with_settings
+from riad.engine.networks.ipam import PoolWish
+from riad.engine.networks.model import Driver, GatewayMode, Network, mac_address
+from riad.engine.networks.published import binding
 from riad.kernel.faults import Fault, Kind
 
 ID = "0123456789abcdef" * 4
 
 
 def plan(wish: NetworkWish, *, own: tuple[str, ...] = (), routes: tuple[str, ...] = ()) -> Network:
-    facts = HostFacts([IPv4Network(t) for t in own], [IPv4Network(t) for t in routes], 1450)
+    sources = (*DEFAULT_SOURCES, ula_source(bytes(range(5))))
+    facts = HostFacts([ip_network(t) for t in own], [ip_network(t) for t in routes], 1450, sources, {"up0": "ef" * 32})
     return plan_network(wish, facts, network_id=ID, created="2026-01-01T00:00:00Z")
 
 
@@ -52,25 +56,63 @@ def test_dockers_bridge_options_are_understood() -> None:
     ("wish", "kind", "says"),
     [
         (NetworkWish("bridge"), Kind.DENIED, "operation is not permitted on predefined bridge network"),
-        (NetworkWish(""), Kind.INVALID, "network name cannot be empty"),
+        (NetworkWish(""), Kind.INVALID, "invalid network name: name is empty"),
         (NetworkWish("a/b"), Kind.INVALID, "invalid network name 'a/b'"),
-        (NetworkWish("a", driver="overlay"), Kind.UNSUPPORTED, "driver overlay"),
-        (NetworkWish("a", driver="macvlan"), Kind.UNSUPPORTED, "driver macvlan"),
-        (NetworkWish("a", driver="host"), Kind.DENIED, "only one instance of 'host' network is allowed"),
+        (NetworkWish("a", driver="overlay"), Kind.DENIED, "This node is not a swarm manager."),
+        (NetworkWish("a", driver="host"), Kind.DENIED, 'only one instance of "host" network is allowed'),
         (NetworkWish("a", driver="weave"), Kind.NOT_FOUND, 'plugin "weave" not found'),
-        (NetworkWish("a", ipv6=True), Kind.UNSUPPORTED, "EnableIPv6"),
-        (NetworkWish("a", ipam_driver="dhcp"), Kind.UNSUPPORTED, "IPAM driver 'dhcp'"),
+        (NetworkWish("a", ipam_driver="dhcp"), Kind.INVALID, "IPAM driver 'dhcp'"),
         (NetworkWish("a", ipam_options={"x": "y"}), Kind.UNSUPPORTED, "IPAM option 'x'"),
-        (NetworkWish("a", options={"x.y": "z"}), Kind.UNSUPPORTED, "network option 'x.y'"),
+        (
+            NetworkWish("a", options={"com.docker.network.host_ipv4": "10.0.0.1"}),
+            Kind.UNSUPPORTED,
+            "network option com.docker.network.host_ipv4",
+        ),
         (NetworkWish("a", options={"com.docker.network.driver.mtu": "big"}), Kind.INVALID, "'big' is not a size"),
         (NetworkWish("a", options={"com.docker.network.bridge.name": "x" * 16}), Kind.INVALID, "at most 15 characters"),
         (NetworkWish("a", options={"com.docker.network.bridge.enable_icc": "no"}), Kind.INVALID, "neither true nor"),
-        (NetworkWish("a", pools=(PoolWish("fd00::/64"),)), Kind.UNSUPPORTED, "IPv6 is not supported yet"),
-        (NetworkWish("a", pools=(PoolWish(gateway="10.0.0.1"),)), Kind.INVALID, "must have a corresponding subnet"),
+        (
+            NetworkWish("a", options={"com.docker.network.bridge.gateway_mode_ipv4": "nat-unprotected"}),
+            Kind.INVALID,
+            "invalid gateway mode",
+        ),
+        (
+            NetworkWish("a", options={"com.docker.network.bridge.gateway_mode_ipv4": "isolated"}),
+            Kind.INVALID,
+            "gateway mode 'isolated' can only be used for an internal network",
+        ),
+        (NetworkWish("a", pools=(PoolWish(gateway="10.0.0.1"),)), Kind.INVALID, "invalid CIDR block notation"),
         (
             NetworkWish("a", pools=(PoolWish("10.0.0.0/24"), PoolWish("10.1.0.0/24"))),
-            Kind.UNSUPPORTED,
-            "several subnets",
+            Kind.DENIED,
+            "bridge driver doesn't support multiple subnets",
+        ),
+        (
+            NetworkWish("a", pools=(PoolWish("10.0.0.0/24", gateway="10.0.1.1", ip_range="10.0.0.7/25"),)),
+            Kind.INVALID,
+            "invalid network config:\ninvalid ip-range 10.0.0.7/25: it should be 10.0.0.0/25\n"
+            "invalid gateway 10.0.1.1: parent subnet 10.0.0.0/24 doesn't contain this address",
+        ),
+        (
+            NetworkWish("a", pools=(PoolWish("10.0.0.0/24", gateway="fd00::1"),)),
+            Kind.INVALID,
+            "invalid gateway fd00::1: parent subnet is an IPv4 block",
+        ),
+        (
+            NetworkWish("a", driver="macvlan", options={"macvlan_mode": "x"}),
+            Kind.INVALID,
+            "requested macvlan mode 'x' is not valid, 'bridge' mode is the macvlan driver default",
+        ),
+        (
+            NetworkWish("a", driver="ipvlan", options={"ipvlan_mode": "x"}),
+            Kind.INVALID,
+            "requested ipvlan mode 'x' is not valid, 'l2' mode is the ipvlan driver default",
+        ),
+        (NetworkWish("a", driver="macvlan", options={"parent": "lo"}), Kind.INVALID, "loopback interface is not"),
+        (
+            NetworkWish("a", driver="ipvlan", options={"parent": "up0"}),
+            Kind.DENIED,
+            "network dm-efefefefefef is already using parent interface up0",
         ),
     ],
 )
@@ -106,14 +148,67 @@ def test_host_ports_that_are_none_are_refused(text: str) -> None:
         binding(80, "tcp", host_port=text)
 
 
-def test_bindings_that_we_cannot_make_are_refused_by_name() -> None:
+def test_bindings_that_cannot_be_are_refused_by_name() -> None:
     for arguments, says in (
-        ({"proto": "sctp"}, "only tcp and udp"),
-        ({"proto": "tcp", "host_ip": "::1"}, "IPv6 is not supported yet"),
-        ({"proto": "tcp", "host_ip": "nowhere"}, "invalid host address 'nowhere'"),
+        ({"proto": "icmp"}, "invalid proto: icmp"),
+        ({"proto": "tcp", "host_ip": "fe80::1%eth0"}, "leave the zone"),
+        ({"proto": "tcp", "host_ip": "nowhere"}, "invalid host IP address 'nowhere'"),
     ):
         with pytest.raises(Fault, match=says):
             binding(80, **arguments)
+
+
+def test_ipv6_is_there_for_those_who_ask_from_the_engines_own_prefix() -> None:
+    assert plan(NetworkWish("a")).pool6 is None
+    assert plan(NetworkWish("a", pools=(PoolWish("fd01::/64"),))).pool6 is None
+    first = plan(NetworkWish("a", ipv6=True), routes=("fd00:102:304::/64",)).pool6
+    assert first is not None
+    assert (str(first.subnet), str(first.gateway)) == ("fd00:102:304:1::/64", "fd00:102:304:1::1")
+    both = plan(NetworkWish("a", ipv6=True, pools=(PoolWish("10.0.0.0/24"), PoolWish("fd01::/64", gateway="fd01::9"))))
+    assert both.pool is not None and both.pool6 is not None
+    assert (str(both.pool.subnet), str(both.pool6.gateway)) == ("10.0.0.0/24", "fd01::9")
+    assert plan(NetworkWish("a", options={"com.docker.network.enable_ipv6": "true"})).pool6 is not None
+
+
+def test_an_option_that_nobody_knows_is_kept() -> None:
+    assert plan(NetworkWish("a", options={"x.y": "z"})).options == {"x.y": "z"}
+
+
+def test_gateway_modes_decide_where_the_bridge_has_addresses() -> None:
+    def addresses(**options: str) -> int:
+        named = {f"com.docker.network.bridge.{name}": value for name, value in options.items()}
+        return len(plan(NetworkWish("a", ipv6=True, internal=True, options=named)).bridge_pools)
+
+    assert addresses() == 2
+    assert addresses(gateway_mode_ipv4="isolated") == 1
+    assert addresses(inhibit_ipv4="true", gateway_mode_ipv6="isolated") == 0
+    routed = plan(NetworkWish("a", options={"com.docker.network.bridge.gateway_mode_ipv4": "routed"}))
+    assert (routed.mode, routed.answers_at_gateway) == (GatewayMode.ROUTED, True)
+
+
+def test_macvlan_and_ipvlan_share_the_subnet_of_the_network_around() -> None:
+    wish = NetworkWish("a", driver="macvlan", options={"parent": "eth0.10"}, pools=(PoolWish("10.0.0.0/24"),))
+    network = plan(wish, routes=("10.0.0.0/24",))
+    assert network.uplink is not None
+    assert (network.uplink.parent, network.uplink.mode, network.uplink.dead_end) == ("eth0.10", "bridge", False)
+    alone = plan(NetworkWish("a", driver="ipvlan", options={"ipvlan_mode": "l3"}))
+    assert alone.uplink is not None and alone.uplink.dead_end
+    assert not alone.leads_out and not alone.has_default_gateway
+    several = plan(NetworkWish("a", driver="macvlan", pools=(PoolWish("10.0.0.0/24"), PoolWish("10.0.1.0/24"))))
+    assert len(several.pools) == 2
+
+
+def test_settings_of_one_network_make_another() -> None:
+    wish = NetworkWish("conf", ipv6=True, pools=(PoolWish("10.0.0.0/24"),), options={"o": "1"}, config_only=True)
+    settings = plan_settings(wish, network_id=ID, created="")
+    assert not settings.driver.gives_links
+    made = plan(with_settings(NetworkWish("a", config_from="conf"), settings))
+    assert made.pool is not None and str(made.pool.subnet) == "10.0.0.0/24"
+    assert made.pool6 is not None and made.config_from == "conf"
+    with pytest.raises(Fault, match="user specified configurations are not supported"):
+        with_settings(NetworkWish("a", config_from="conf", options={"x": "y"}), settings)
+    with pytest.raises(Fault, match="is not a configuration network"):
+        with_settings(NetworkWish("a", config_from="b"), plan(NetworkWish("b")))
 
 
 def test_mac_addresses_are_read_and_multicast_refused() -> None:

@@ -96,7 +96,7 @@ def directory(tmp_path: Path) -> Directory:
     for number, (name, internal) in enumerate({"bridge": False, "one": False, "two": False, "shut": True}.items()):
         pool = pool_for(network_of(f"10.0.{number}.0/24"))
         made.add_network(
-            Network(f"id-{name}", name, Driver.BRIDGE, str(number), pool, f"br{number}", internal=internal)
+            Network(f"id-{name}", name, Driver.BRIDGE, str(number), pool, bridge=f"br{number}", internal=internal)
         )
     for number, (name, networks) in enumerate(
         {"web": ("one", "two"), "db": ("one",), "other": ("two",), "lonely": ("bridge",), "inner": ("shut",)}.items()
@@ -155,7 +155,9 @@ def test_addresses_are_named_backwards(directory: Directory) -> None:
 def answer(service: NameService, directory: Directory, network: str, source: str, data: bytes) -> bytes:
     import asyncio
 
-    made = asyncio.run(service._answer(directory.network(network), data, IPv4Address(source), by_tcp=False))
+    made = asyncio.run(
+        service._answer(asker(directory, directory.network(network), IPv4Address(source)), data, by_tcp=False)
+    )
     assert made is not None
     return made
 

@@ -16,7 +16,8 @@ def test_a_resolv_conf_is_read_with_comments_and_oddities() -> None:
         "domain a.example\nsearch b.example c.example\noptions ndots:1 edns0\nsortlist x\n\nnameserver\n"
     )
     assert found.servers == ("127.0.0.53", "10.0.0.1", "::1")
-    assert found.reachable == ("10.0.0.1",)
+    assert found.reachable(ipv6=False) == ("10.0.0.1",)
+    assert read_resolv_conf("nameserver fd00::1\nnameserver fe80::1%eth0\n").reachable(ipv6=True) == ("fd00::1",)
     assert found.search == ("b.example", "c.example")
     assert found.options == ("ndots:1", "edns0")
 

@@ -39,8 +39,8 @@ async def test_a_change_is_told_once_and_repetition_is_silent() -> None:
     await firewall.remove([port(1)])
     await firewall.remove([port(1)])
     assert nft.told == [
-        "add element ip t published_any { tcp . 1 : 172.20.0.2 . 80 }\n",
-        "delete element ip t published_any { tcp . 1 }\n",
+        "add element inet t published_any { tcp . 1 : 172.20.0.2 . 80 }\n",
+        "delete element inet t published_any { tcp . 1 }\n",
     ]
 
 
@@ -50,7 +50,7 @@ async def test_a_table_that_somebody_flushed_is_written_anew_with_everything() -
     await firewall.add([port(1)])
     nft.refuse = 1
     await firewall.add([port(2)])
-    assert nft.told[-1].startswith("table ip t\ndelete table ip t\ntable ip t {")
+    assert nft.told[-1].startswith("table ip t\ndelete table ip t\ntable inet t\ndelete table inet t\ntable inet t {")
     assert "tcp . 1 :" in nft.told[-1]
     assert "tcp . 2 :" in nft.told[-1]
 

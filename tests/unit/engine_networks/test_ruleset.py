@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from ipaddress import IPv4Address, IPv4Network
+from ipaddress import IPv4Network, IPv6Network, ip_address
 from pathlib import Path
 
 import pytest
 
 from riad.engine.networks import ruleset
-from riad.engine.networks.ruleset import BridgeRules, PortRule, ResolverRule, Rule
+from riad.engine.networks.ruleset import BridgeRules, ClosedRule, OpenRule, PortRule, ResolverRule, Rule
 
 CASES = Path(__file__).parents[2] / "cases" / "nft"
 
@@ -26,12 +26,18 @@ def cases() -> list[tuple[str, str, str]]:
 def rule(line: str) -> Rule:
     match line.split():
         case ["bridge", name, subnet, *how]:
-            return BridgeRules(name, IPv4Network(subnet), "internal" in how, "plain" not in how)
+            six = next((IPv6Network(text) for text in how if ":" in text), None)
+            plain = "plain" in how
+            return BridgeRules(name, IPv4Network(subnet), "internal" in how, not plain, six, not plain)
+        case ["open", proto, address, port]:
+            return OpenRule(proto, ip_address(address), int(port))
+        case ["closed", version, proto, port]:
+            return ClosedRule(proto, int(port), int(version))
         case ["port", proto, host, number, address, port]:
-            host_ip = None if host == "*" else IPv4Address(host)
-            return PortRule(proto, host_ip, int(number), IPv4Address(address), int(port))
+            host_ip = None if host == "*" else ip_address(host)
+            return PortRule(proto, host_ip, int(number), ip_address(address), int(port))
         case ["resolver", gateway, port]:
-            return ResolverRule(IPv4Address(gateway), int(port))
+            return ResolverRule(ip_address(gateway), int(port))
     raise AssertionError(line)
 
 

@@ -15,7 +15,17 @@ import struct
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv4Interface, IPv4Network
+from ipaddress import (
+    IPv4Address,
+    IPv4Interface,
+    IPv4Network,
+    IPv6Address,
+    IPv6Interface,
+    IPv6Network,
+    ip_address,
+    ip_interface,
+    ip_network,
+)
 from types import TracebackType
 
 _HEADER = struct.Struct("=IHHII")
@@ -33,15 +43,26 @@ _IFF_UP = 1
 _NESTED = 0x8000
 
 # link attributes (linux/if_link.h)
-_MAC, _NAME, _MTU, _MASTER, _LINK_INFO, _NS_FD, _ALIAS, _EXT_MASK = 1, 3, 4, 10, 18, 28, 20, 29
+_MAC, _NAME, _MTU, _PARENT, _MASTER, _LINK_INFO, _NS_FD, _ALIAS, _EXT_MASK = 1, 3, 4, 5, 10, 18, 28, 20, 29
 _INFO_KIND, _INFO_DATA, _SLAVE_KIND, _SLAVE_DATA = 1, 2, 4, 5
 _VETH_PEER = 1
+_VLAN_ID = 1
+_MACVLAN_MODE, _IPVLAN_MODE, _IPVLAN_FLAGS = 1, 1, 2
+_MACVLAN_MODES = {"private": 1, "vepa": 2, "bridge": 4, "passthru": 8}
+_IPVLAN_MODES = {"l2": 0, "l3": 1, "l3s": 2}
+_IPVLAN_FLAG_BITS = {"bridge": 0, "private": 1, "vepa": 2}
 _PORT_HAIRPIN, _PORT_ISOLATED = 4, 33
 _SKIP_STATISTICS = 8
 # address and route attributes
 _IFA_ADDRESS, _IFA_LOCAL, _IFA_BROADCAST = 1, 2, 4
 _RTA_DST, _RTA_OIF, _RTA_GATEWAY = 1, 4, 5
-_TABLE_MAIN, _PROTO_STATIC, _PROTO_BOOT, _SCOPE_UNIVERSE, _TYPE_UNICAST = 254, 4, 3, 0, 1
+_TABLE_MAIN, _PROTO_STATIC, _SCOPE_UNIVERSE, _SCOPE_LINK, _TYPE_UNICAST = 254, 4, 0, 253, 1
+_NO_DUPLICATE_CHECK = 0x02
+"""Nobody else chooses addresses here, and one that is still being checked cannot be used."""
+
+Address = IPv4Address | IPv6Address
+Interface = IPv4Interface | IPv6Interface
+Subnet = IPv4Network | IPv6Network
 
 
 class NetlinkError(OSError):
@@ -63,9 +84,10 @@ class Link:
 class Route:
     """`destination` is None for a default route."""
 
-    destination: IPv4Network | None
-    gateway: IPv4Address | None
+    destination: Subnet | None
+    gateway: Address | None
     link: int
+    version: int = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +101,23 @@ class Veth:
     peer_namespace: int
     mtu: int
     isolated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Child:
+    """A macvlan or ipvlan link `name` of the link with index `parent`, made in the namespace open as `namespace`.
+
+    `mode` and `flag` are the words of `docker network create -o`. An ipvlan link has no MAC of its own.
+    """
+
+    kind: str
+    name: str
+    parent: int
+    namespace: int
+    mode: str
+    flag: str = ""
+    mac: str = ""
+    mtu: int = 0
 
 
 class Netlink:
@@ -134,6 +173,25 @@ class Netlink:
         self._do(_NEW_LINK, _CREATE | _EXCLUSIVE, _LINK.pack(0, 0, 0, _IFF_UP, _IFF_UP) + near)
         self._set_port(veth.name, isolated=veth.isolated)
 
+    def add_child(self, child: Child) -> None:
+        """Raises NetlinkError (EOPNOTSUPP) where the kernel has no such links, EBUSY where the parent is taken."""
+        payload = _LINK.pack(0, 0, 0, 0, 0) + _text(_NAME, child.name) + _number(_PARENT, child.parent)
+        payload += _number(_NS_FD, child.namespace)
+        if child.mac and child.kind == "macvlan":
+            payload += _mac(child.mac)
+        if child.mtu:
+            payload += _number(_MTU, child.mtu)
+        info = _text(_INFO_KIND, child.kind) + _attribute(_INFO_DATA | _NESTED, _child_data(child))
+        self._do(_NEW_LINK, _CREATE | _EXCLUSIVE, payload + _attribute(_LINK_INFO | _NESTED, info))
+
+    def add_vlan(self, name: str, *, parent: int, number: int, alias: str) -> None:
+        """A sub-interface with an 802.1q number, up."""
+        info = _text(_INFO_KIND, "vlan")
+        info += _attribute(_INFO_DATA | _NESTED, _attribute(_VLAN_ID, struct.pack("=H", number)))
+        payload = _LINK.pack(0, 0, 0, _IFF_UP, _IFF_UP) + _text(_NAME, name) + _number(_PARENT, parent)
+        self._do(_NEW_LINK, _CREATE | _EXCLUSIVE, payload + _attribute(_LINK_INFO | _NESTED, info))
+        self.set_alias(name, alias)
+
     def set_alias(self, name: str, alias: str) -> None:
         self._do(_NEW_LINK, 0, _LINK.pack(0, 0, 0, 0, 0) + _text(_NAME, name) + _text(_ALIAS, alias))
 
@@ -150,46 +208,49 @@ class Netlink:
     def set_up(self, index: int) -> None:
         self._do(_NEW_LINK, 0, _LINK.pack(0, 0, index, _IFF_UP, _IFF_UP))
 
-    def add_address(self, index: int, address: IPv4Interface) -> None:
+    def add_address(self, index: int, address: Interface) -> None:
         """Adding what is there already is no error."""
         packed = address.ip.packed
-        body = _ADDRESS.pack(socket.AF_INET, address.network.prefixlen, 0, 0, index)
+        flags = _NO_DUPLICATE_CHECK if address.version == 6 else 0
+        body = _ADDRESS.pack(_family(address.version), address.network.prefixlen, flags, 0, index)
         body += _attribute(_IFA_LOCAL, packed) + _attribute(_IFA_ADDRESS, packed)
-        if address.network.prefixlen < 31:
+        if address.version == 4 and address.network.prefixlen < 31:
             body += _attribute(_IFA_BROADCAST, address.network.broadcast_address.packed)
         with suppress(FileExistsError):
             self._do(_NEW_ADDRESS, _CREATE | _EXCLUSIVE, body)
 
-    def addresses(self) -> list[tuple[int, IPv4Interface]]:
-        """Link index and address of every IPv4 address here."""
+    def addresses(self, version: int = 4) -> list[tuple[int, Interface]]:
+        """Link index and address of every address of one family here."""
         found = []
-        for kind, body in self._ask(_GET_ADDRESS, _DUMP, _ADDRESS.pack(socket.AF_INET, 0, 0, 0, 0)):
+        for kind, body in self._ask(_GET_ADDRESS, _DUMP, _ADDRESS.pack(_family(version), 0, 0, 0, 0)):
             if kind == _NEW_ADDRESS:
                 _, prefix, _, _, index = _ADDRESS.unpack_from(body)
                 attributes = dict(_attributes(body[_ADDRESS.size :]))
                 local = attributes.get(_IFA_LOCAL) or attributes[_IFA_ADDRESS]
-                found.append((index, IPv4Interface((local, prefix))))
+                found.append((index, ip_interface((local, prefix))))
         return found
 
-    def add_default_route(self, gateway: IPv4Address, index: int) -> None:
-        self._do(_NEW_ROUTE, _CREATE | _EXCLUSIVE, _default_route(gateway, index))
+    def add_default_route(self, gateway: Address | None, index: int, *, version: int) -> None:
+        """Without a gateway everything is a neighbour on the link itself."""
+        self._do(_NEW_ROUTE, _CREATE | _EXCLUSIVE, _default_route(gateway, index, version))
 
-    def delete_default_route(self, gateway: IPv4Address, index: int) -> None:
-        self._do(_DELETE_ROUTE, 0, _default_route(gateway, index))
+    def delete_default_route(self, gateway: Address | None, index: int, *, version: int) -> None:
+        self._do(_DELETE_ROUTE, 0, _default_route(gateway, index, version))
 
-    def routes(self) -> list[Route]:
-        """The IPv4 routes of the main table."""
+    def routes(self, version: int = 4) -> list[Route]:
+        """The routes of one family in the main table."""
         found = []
-        for kind, body in self._ask(_GET_ROUTE, _DUMP, _ROUTE.pack(socket.AF_INET, 0, 0, 0, 0, 0, 0, 0, 0)):
+        for kind, body in self._ask(_GET_ROUTE, _DUMP, _ROUTE.pack(_family(version), 0, 0, 0, 0, 0, 0, 0, 0)):
             _, length, _, _, table, _, _, _, _ = _ROUTE.unpack_from(body)
             if kind == _NEW_ROUTE and table == _TABLE_MAIN:
                 attributes = dict(_attributes(body[_ROUTE.size :]))
                 to, via, link = attributes.get(_RTA_DST), attributes.get(_RTA_GATEWAY), attributes.get(_RTA_OIF)
                 found.append(
                     Route(
-                        destination=IPv4Network((to, length)) if to else None,
-                        gateway=IPv4Address(via) if via else None,
+                        destination=ip_network((to, length)) if to else None,
+                        gateway=ip_address(via) if via else None,
                         link=int.from_bytes(link, "little") if link else 0,
+                        version=version,
                     )
                 )
         return found
@@ -273,9 +334,22 @@ def _mac(value: str) -> bytes:
     return _attribute(_MAC, bytes.fromhex(value.replace(":", "")))
 
 
-def _default_route(gateway: IPv4Address, index: int) -> bytes:
-    head = _ROUTE.pack(socket.AF_INET, 0, 0, 0, _TABLE_MAIN, _PROTO_STATIC, _SCOPE_UNIVERSE, _TYPE_UNICAST, 0)
-    return head + _attribute(_RTA_GATEWAY, gateway.packed) + _number(_RTA_OIF, index)
+def _family(version: int) -> int:
+    return socket.AF_INET if version == 4 else socket.AF_INET6
+
+
+def _default_route(gateway: Address | None, index: int, version: int) -> bytes:
+    scope = _SCOPE_UNIVERSE if gateway is not None else _SCOPE_LINK
+    head = _ROUTE.pack(_family(version), 0, 0, 0, _TABLE_MAIN, _PROTO_STATIC, scope, _TYPE_UNICAST, 0)
+    via = _attribute(_RTA_GATEWAY, gateway.packed) if gateway is not None else b""
+    return head + via + _number(_RTA_OIF, index)
+
+
+def _child_data(child: Child) -> bytes:
+    if child.kind == "macvlan":
+        return _number(_MACVLAN_MODE, _MACVLAN_MODES[child.mode])
+    mode = _attribute(_IPVLAN_MODE, struct.pack("=H", _IPVLAN_MODES[child.mode]))
+    return mode + _attribute(_IPVLAN_FLAGS, struct.pack("=H", _IPVLAN_FLAG_BITS[child.flag or "bridge"]))
 
 
 def _link(body: bytes) -> Link:

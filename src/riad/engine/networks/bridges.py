@@ -1,4 +1,4 @@
-"""Bridges with subnets that are theirs alone on this host: made at start, with a new network, or once there is room.
+"""Networks with subnets that are theirs alone on this host: made at start, when created, or once there is room.
 
 Everything that needs a subnet happens under the lock of `choosing`, because engines cannot see each other's plans.
 """
@@ -10,16 +10,18 @@ import secrets
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from ipaddress import IPv4Interface
 from types import MappingProxyType
 from typing import assert_never
 
-from riad.engine.networks import addresses, links, revive
+from riad.engine.networks import hostfacts, ipam, revive
+from riad.engine.networks.addresses import DEFAULT_SOURCES, Source, ula_source
 from riad.engine.networks.choosing import choosing_subnets
-from riad.engine.networks.create import HostFacts, NetworkWish, plan_network
+from riad.engine.networks.create import HostFacts, NetworkWish, plan_network, plan_settings, with_settings
+from riad.engine.networks.defaults import DefaultBridge
 from riad.engine.networks.directory import Directory
+from riad.engine.networks.ipam import Taken
 from riad.engine.networks.links import Wiring
-from riad.engine.networks.model import DEFAULT_NETWORK, PREDEFINED, Driver, Network, Pool
+from riad.engine.networks.model import PREDEFINED, Network
 from riad.engine.networks.revive import HostRoute, Revival
 from riad.kernel import logs
 from riad.kernel.faults import Fault, Kind, conflict
@@ -28,11 +30,18 @@ _log = logs.named("engine.networks")
 
 
 class Bridges:
-    def __init__(self, directory: Directory, wiring: Wiring, *, default_bridge: str, bip: IPv4Interface | None) -> None:
+    def __init__(
+        self,
+        directory: Directory,
+        wiring: Wiring,
+        *,
+        default: DefaultBridge,
+        sources: tuple[Source, ...] = DEFAULT_SOURCES,
+    ) -> None:
         self._directory = directory
         self._wiring = wiring
-        self._default_bridge = default_bridge
-        self._bip = bip
+        self._wanted = default
+        self._sources = (*sources, ula_source(directory.global_id()))
         self._lock = asyncio.Lock()
         self._waiting: dict[str, str] = {}
         self.warnings: list[str] = []
@@ -43,7 +52,7 @@ class Bridges:
         return MappingProxyType(self._waiting)
 
     def up(self) -> list[Network]:
-        return [n for n in self._directory.networks() if n.driver is Driver.BRIDGE and n.id not in self._waiting]
+        return [n for n in self._directory.networks() if n.driver.gives_links and n.id not in self._waiting]
 
     async def recover(self, *, moment: str) -> None:
         """Every network's bridge, the default one's first. Raises CONFLICT only where that one cannot be made."""
@@ -59,16 +68,31 @@ class Bridges:
         async with self._choosing():
             if self._directory.has_name(wish.name) and wish.name not in PREDEFINED:
                 raise conflict(f"network with name {wish.name} already exists")
-            routes = [route.destination for route in links.host_routes()]
-            facts = HostFacts(self._directory.subnets(), routes, links.uplink_mtu())
-            network = plan_network(wish, facts, network_id=secrets.token_hex(32), created=moment)
+            number = secrets.token_hex(32)
+            if wish.config_only:
+                network = plan_settings(wish, network_id=number, created=moment)
+                self._directory.add_network(network)
+                return network
+            if wish.config_from:
+                wish = with_settings(wish, self._directory.network(wish.config_from))
+            network = plan_network(wish, self._facts(), network_id=number, created=moment)
             self._directory.add_network(network)
             try:
-                await asyncio.to_thread(self._wiring.ensure_bridge, network)
+                await asyncio.to_thread(self._wiring.ensure, network)
             except BaseException:
                 self._directory.delete_network(network.id)
                 raise
         return network
+
+    def _facts(self) -> HostFacts:
+        networks = self._directory.networks()
+        return HostFacts(
+            own_subnets=self._directory.subnets(),
+            routes=[route.destination for route in hostfacts.host_routes()],
+            mtu=hostfacts.uplink_mtu(),
+            sources=self._sources,
+            parents={each.uplink.parent: each.id for each in networks if each.uplink is not None},
+        )
 
     async def bring_up(self, network: Network) -> Network:
         """For one that waits, which it does until `mark_up`; raises CONFLICT while its place is still taken."""
@@ -80,7 +104,7 @@ class Bridges:
         self._waiting.pop(network.id, None)
 
     async def delete(self, network: Network) -> None:
-        await asyncio.to_thread(self._wiring.remove_bridge, network.bridge)
+        await asyncio.to_thread(self._wiring.remove, network)
         self._directory.delete_network(network.id)
         self._waiting.pop(network.id, None)
 
@@ -91,14 +115,14 @@ class Bridges:
 
     def _is_fixed(self, network: Network) -> bool:
         if network.is_default:
-            return self._bip is not None
-        return network.pool is not None and network.pool.by_user
+            return self._wanted.bip is not None
+        return any(pool.by_user for pool in network.pools)
 
     async def _settle_or_wait(self, network: Network) -> None:
         try:
             await self._settle(network)
         except Fault as fault:
-            if fault.kind is not Kind.CONFLICT:
+            if fault.kind not in (Kind.CONFLICT, Kind.INVALID, Kind.UNSUPPORTED):
                 raise
             self._waiting[network.id] = fault.message
             _log.warning("a network stays without bridge", extra=logs.fields(warning=fault.message))
@@ -106,7 +130,7 @@ class Bridges:
     async def _settle(self, network: Network) -> Network:
         """Raises CONFLICT where a user-defined network's subnet or name is another's now."""
         fixed, in_use = self._is_fixed(network), bool(self._directory.endpoints_in(network.id))
-        routes = links.host_routes()
+        routes = hostfacts.host_routes()
         obstacle = revive.collision(network, routes, fixed=fixed)
         if obstacle is not None:
             match revive.decide(network, in_use=in_use, fixed=fixed):
@@ -115,21 +139,23 @@ class Bridges:
                 case Revival.MOVE:
                     network = self._moved(network, obstacle, routes)
                 case Revival.REFUSE:
-                    await asyncio.to_thread(self._wiring.remove_bridge, network.bridge)
+                    await asyncio.to_thread(self._wiring.remove, network)
                     raise conflict(revive.refusal(network, obstacle))
                 case never:
                     assert_never(never)
-        await asyncio.to_thread(self._wiring.ensure_bridge, network)
+        await asyncio.to_thread(self._wiring.ensure, network)
         return network
 
     def _moved(self, network: Network, obstacle: HostRoute, routes: list[HostRoute]) -> Network:
         """With a free subnet; nobody has an address of the old one, because containers get theirs when they start."""
+        taken = self._taken(routes)
         try:
-            pool = self._free_pool(routes)
+            pool = ipam.chosen_ipv4(taken)
+            pool6 = ipam.chosen_ipv6(taken) if network.pool6 is not None else None
         except Fault as fault:
             self._warn("a subnet is used twice", f"{revive.warning(network, obstacle, fixed=False)}: {fault.message}")
             return network
-        moved = replace(network, pool=pool)
+        moved = replace(network, pool=pool, pool6=pool6)
         self._directory.replace_network(moved)
         _log.warning(
             "a network has got another subnet",
@@ -139,48 +165,33 @@ class Bridges:
         )
         return moved
 
-    def _free_pool(self, routes: list[HostRoute]) -> Pool:
-        taken = [*self._directory.subnets(), *(route.destination for route in routes)]
-        return addresses.pool_for(addresses.free_subnet(taken), by_user=False)
+    def _taken(self, routes: list[HostRoute]) -> Taken:
+        return Taken(self._directory.subnets(), [route.destination for route in routes], self._sources)
 
     def _default(self, moment: str) -> Network:
-        """The default bridge as the settings want it; one that exists keeps its subnet unless --bip says otherwise."""
-        known = next((n for n in self._directory.networks() if n.name == DEFAULT_NETWORK), None)
-        bip = self._bip
-        if known is not None and (bip is None or (known.pool is not None and known.pool.gateway_interface == bip)):
+        """The default bridge as the settings want it; one that exists keeps its subnet unless they say otherwise."""
+        known = next((n for n in self._directory.networks() if n.is_default), None)
+        if known is not None and self._wanted.fits(known):
             return known
         if known is not None and self._directory.endpoints_in(known.id):
-            self._warn("--bip is ignored", "--bip is ignored while containers run on the default bridge")
+            self._warn(
+                "default bridge stays as it is",
+                "the options --bip, --fixed-cidr, --ipv6 and --fixed-cidr-v6 are ignored while containers run on the"
+                " default bridge: stop them and restart the engine",
+            )
             return known
-        if bip is not None:
-            self._check_bip(bip)
-            pool = addresses.pool_for(bip.network, gateway=str(bip.ip))
+        others = [n for n in self._directory.networks() if not n.is_default]
+        busy = {n.id for n in others if self._directory.endpoints_in(n.id)}
+        self._wanted.check(others, busy)
+        routes = [route for route in hostfacts.host_routes() if known is None or route.link != known.bridge]
+        own = [pool.subnet for network in others for pool in network.pools]
+        taken = Taken(own, [route.destination for route in routes], self._sources)
+        made = self._wanted.made(known, taken, network_id=secrets.token_hex(32), moment=moment)
+        if known is None:
+            self._directory.add_network(made)
         else:
-            pool = self._free_pool(links.host_routes())
-        if known is not None:
-            wanted = replace(known, pool=pool)
-            self._directory.replace_network(wanted)
-            return wanted
-        wanted = Network(
-            id=secrets.token_hex(32),
-            name=DEFAULT_NETWORK,
-            driver=Driver.BRIDGE,
-            created=moment,
-            pool=pool,
-            bridge=self._default_bridge,
-            mtu=links.uplink_mtu(),
-        )
-        self._directory.add_network(wanted)
-        return wanted
-
-    def _check_bip(self, bip: IPv4Interface) -> None:
-        for network in self._directory.networks():
-            overlaps = network.pool is not None and network.pool.subnet.overlaps(bip.network)
-            if overlaps and not network.is_default and self._directory.endpoints_in(network.id):
-                raise conflict(
-                    f"--bip {bip} overlaps the network {network.name} ({_subnet(network)}), where containers run:"
-                    " choose another, or stop them first"
-                )
+            self._directory.replace_network(made)
+        return made
 
     def _warn(self, event: str, message: str) -> None:
         self.warnings.append(message)

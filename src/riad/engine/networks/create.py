@@ -1,166 +1,190 @@
-"""What a new network is to be: checks a wish and decides name, subnet and device. Pure; host facts are arguments."""
+"""What a new network is to be: checks a wish and decides name, subnets and device. Pure; host facts are arguments."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
-from ipaddress import IPv4Address, IPv4Network
+from dataclasses import dataclass, field, replace
+from typing import Any
 
-from riad.engine.networks import addresses
-from riad.engine.networks.model import PREDEFINED, Driver, Network, Pool
+from riad.engine.networks import addresses, ipam, options
+from riad.engine.networks.addresses import Source
+from riad.engine.networks.ipam import PoolWish, Taken
+from riad.engine.networks.model import PREDEFINED, Driver, Network, Subnet
 from riad.kernel.faults import denied, invalid, not_found, unsupported
 
 _NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]*")
-_LINK_NAME = re.compile(r"[^\s/:]{1,15}")
-_TRUE, _FALSE = ("true", "1", "t"), ("false", "0", "f")
-
-_BRIDGE_NAME = "com.docker.network.bridge.name"
-_MASQUERADE = "com.docker.network.bridge.enable_ip_masquerade"
-_ICC = "com.docker.network.bridge.enable_icc"
-_HOST_BINDING = "com.docker.network.bridge.host_binding_ipv4"
-_MTU = "com.docker.network.driver.mtu"
-_KNOWN_OPTIONS = frozenset((_BRIDGE_NAME, _MASQUERADE, _ICC, _HOST_BINDING, _MTU))
-
-
-@dataclass(frozen=True, slots=True)
-class PoolWish:
-    subnet: str = ""
-    ip_range: str = ""
-    gateway: str = ""
-    reserved: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class NetworkWish:
+    """`ipv6` None: nobody said, the driver options decide. `config_from` names a network that holds settings only."""
+
     name: str
     driver: str = "bridge"
     internal: bool = False
     attachable: bool = False
-    ipv6: bool = False
+    ipv6: bool | None = None
     pools: tuple[PoolWish, ...] = ()
     ipam_driver: str = "default"
     ipam_options: Mapping[str, str] = field(default_factory=dict)
     labels: Mapping[str, str] = field(default_factory=dict)
     options: Mapping[str, str] = field(default_factory=dict)
+    config_only: bool = False
+    config_from: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class HostFacts:
-    """What is taken on this host, and how large packets may be."""
+    """What is taken on this host, how large packets may be, and the parents that networks of ours use (→ their id)."""
 
-    own_subnets: Collection[IPv4Network]
-    routes: Collection[IPv4Network]
+    own_subnets: Collection[Subnet]
+    routes: Collection[Subnet]
     mtu: int
+    sources: Collection[Source] = addresses.DEFAULT_SOURCES
+    parents: Mapping[str, str] = field(default_factory=dict)
 
 
 def plan_network(wish: NetworkWish, facts: HostFacts, *, network_id: str, created: str) -> Network:
     """Raises INVALID, DENIED or UNSUPPORTED with Docker's sentences where it has them."""
-    _check_name(wish.name)
-    _check_driver(wish)
-    options = _options(wish.options)
-    bridge = options.get(_BRIDGE_NAME) or f"br-{network_id[:12]}"
-    if not _LINK_NAME.fullmatch(bridge) or bridge in (".", ".."):
-        raise invalid(f"invalid bridge name {bridge!r}: at most 15 characters without blanks, '/' and ':'")
-    return Network(
+    check_name(wish.name)
+    driver = _driver(wish)
+    asked = wish.options
+    options.strangers(driver.value, asked)
+    if not options.flag(asked, options.ENABLE_IPV4, default=True):
+        raise unsupported("EnableIPv4=false is not supported: networks have IPv4, and IPv6 if asked")
+    ipv6 = options.flag(asked, options.ENABLE_IPV6, default=False) if wish.ipv6 is None else wish.ipv6
+    base = Network(
         id=network_id,
         name=wish.name,
-        driver=Driver.BRIDGE,
+        driver=driver,
         created=created,
-        pool=_pool(wish.pools, facts),
-        bridge=bridge,
-        mtu=_mtu(options.get(_MTU), facts.mtu),
+        mtu=options.mtu(asked, facts.mtu),
         internal=wish.internal,
         attachable=wish.attachable,
-        masquerade=_flag(_MASQUERADE, options.get(_MASQUERADE), default=True),
-        between_containers=_flag(_ICC, options.get(_ICC), default=True),
-        host_binding=_host_binding(options.get(_HOST_BINDING)),
+        link_prefix=options.link_prefix(asked),
         labels=dict(wish.labels),
-        options=dict(wish.options),
+        options=dict(asked),
         ipam_options=dict(wish.ipam_options),
+        config_from=wish.config_from,
     )
+    if driver is Driver.BRIDGE:
+        return _bridge(base, wish, facts, ipv6=ipv6)
+    return _on_uplink(base, wish, facts, ipv6=ipv6)
 
 
-def _check_name(name: str) -> None:
+def check_name(name: str) -> None:
+    """Raises DENIED for a predefined name, INVALID for one that cannot be."""
     if name in (*PREDEFINED, "default"):
         raise denied(f"operation is not permitted on predefined {name} network ")
     if not name.strip():
-        raise invalid("network name cannot be empty")
+        raise invalid("invalid network name: name is empty")
     if not _NAME.fullmatch(name):
         raise invalid(f"invalid network name {name!r}: only [a-zA-Z0-9][a-zA-Z0-9_.-]* is allowed")
 
 
-def _check_driver(wish: NetworkWish) -> None:
+def plan_settings(wish: NetworkWish, *, network_id: str, created: str) -> Network:
+    """A network that only holds settings for others (`--config-only`); raises as `plan_network`."""
+    check_name(wish.name)
+    if wish.config_from:
+        raise denied("a configuration network cannot depend on another configuration network")
+    ipam.check((w for w in wish.pools if w != PoolWish()), ipv6=True)
+    return Network(
+        id=network_id,
+        name=wish.name,
+        driver=Driver.NULL,
+        created=created,
+        attachable=wish.attachable,
+        internal=wish.internal,
+        labels=dict(wish.labels),
+        options=dict(wish.options),
+        ipam_options=dict(wish.ipam_options),
+        settings=_settings(wish),
+    )
+
+
+def with_settings(wish: NetworkWish, source: Network) -> NetworkWish:
+    """`--config-from`: what `source` holds. Raises DENIED where the wish has settings of its own, as Docker does."""
+    if source.settings is None:
+        raise invalid(f'configuration network "{source.name}" is not a configuration network')
+    if wish.pools or wish.options or wish.ipv6 or wish.internal or wish.ipam_options:
+        raise denied(
+            "user specified configurations are not supported if the network depends on a configuration network"
+        )
+    pools = tuple(PoolWish(**pool) for pool in source.settings["pools"])
+    return replace(
+        wish,
+        internal=source.internal,
+        ipv6=source.settings["ipv6"],
+        pools=pools,
+        options=source.options,
+        ipam_options=source.ipam_options,
+        labels={**source.labels, **wish.labels},
+    )
+
+
+def _settings(wish: NetworkWish) -> Mapping[str, Any]:
+    names = ("subnet", "ip_range", "gateway", "reserved")
+    return {"ipv6": wish.ipv6, "pools": [{name: getattr(pool, name) for name in names} for pool in wish.pools]}
+
+
+def _driver(wish: NetworkWish) -> Driver:
     if wish.driver in ("host", "null", "none"):
-        raise denied(f"only one instance of {wish.driver!r} network is allowed")
-    if wish.driver in ("overlay", "macvlan", "ipvlan"):
-        raise unsupported(f"network driver {wish.driver} is not supported; use bridge")
-    if wish.driver not in ("bridge", "default", ""):
-        raise not_found(f'plugin "{wish.driver}" not found')
-    if wish.ipv6:
-        raise unsupported("EnableIPv6 is not supported yet: create the network without --ipv6")
+        name = "null" if wish.driver == "none" else wish.driver
+        raise denied(f'only one instance of "{name}" network is allowed')
+    if wish.driver == "overlay":
+        raise denied(
+            'This node is not a swarm manager. Use "docker swarm init" or "docker swarm join" to connect this node to'
+            " swarm and try again."
+        )
     if wish.ipam_driver not in ("default", ""):
-        raise unsupported(f"IPAM driver {wish.ipam_driver!r} is not supported: use the default one")
+        raise invalid(f"could not resolve IPAM driver {wish.ipam_driver!r}: IPAM plugins are not supported")
     if wish.ipam_options:
         raise unsupported(f"IPAM option {next(iter(wish.ipam_options))!r} is not supported")
+    if wish.driver in ("default", ""):
+        return Driver.BRIDGE
+    if wish.driver not in ("bridge", "macvlan", "ipvlan"):
+        raise not_found(f'could not find plugin {wish.driver} in v1 plugin registry: plugin "{wish.driver}" not found')
+    return Driver(wish.driver)
 
 
-def _options(options: Mapping[str, str]) -> Mapping[str, str]:
-    for name in options:
-        if name not in _KNOWN_OPTIONS:
-            raise unsupported(f"network option {name!r} is not supported; known: {', '.join(sorted(_KNOWN_OPTIONS))}")
-    return options
+def _bridge(base: Network, wish: NetworkWish, facts: HostFacts, *, ipv6: bool) -> Network:
+    asked = wish.options
+    pools = ipam.plan_pools(wish.pools, Taken(facts.own_subnets, facts.routes, facts.sources), ipv6=ipv6)
+    if pools.more:
+        raise denied("bridge driver doesn't support multiple subnets")
+    masquerade = options.flag(asked, options.MASQUERADE, default=True)
+    mode = options.gateway_mode(asked, options.GATEWAY_MODE, internal=wish.internal)
+    mode6 = options.gateway_mode(asked, options.GATEWAY_MODE6, internal=wish.internal)
+    return replace(
+        base,
+        pool=pools.ipv4,
+        pool6=pools.ipv6,
+        bridge=options.bridge_name(asked, f"br-{base.id[:12]}"),
+        masquerade=masquerade,
+        masquerade6=masquerade,
+        mode=mode,
+        mode6=mode6,
+        has_gateway_address=not options.flag(asked, options.INHIBIT_IPV4, default=False),
+        between_containers=options.flag(asked, options.ICC, default=True),
+        host_binding=options.host_binding(asked),
+    )
 
 
-def _pool(wishes: tuple[PoolWish, ...], facts: HostFacts) -> Pool:
-    for wish in wishes:
-        for text in (wish.subnet, wish.gateway):
-            if ":" in text:
-                raise unsupported(f"{text}: IPv6 is not supported yet: name an IPv4 subnet")
-    if len(wishes) > 1:
-        raise unsupported("a bridge network with several subnets is not supported: name one --subnet")
-    if not wishes or not wishes[0].subnet:
-        return _chosen_pool(wishes[0] if wishes else PoolWish(), facts)
-    wish = wishes[0]
-    subnet = addresses.network_of(wish.subnet)
-    if any(subnet.overlaps(own) for own in facts.own_subnets):
-        raise denied("Pool overlaps with other one on this address space")
-    # A wider route (a VPN's 10.0.0.0/8) may be cut into on purpose; one inside would take packets away from the bridge.
-    for route in facts.routes:
-        if route.subnet_of(subnet):
-            raise denied(f"Pool overlaps with other one on this address space: the host has a route to {route}")
-    return addresses.pool_for(subnet, gateway=wish.gateway, ip_range=wish.ip_range, reserved=dict(wish.reserved))
-
-
-def _chosen_pool(wish: PoolWish, facts: HostFacts) -> Pool:
-    if wish.gateway or wish.ip_range or wish.reserved:
-        raise invalid("every ip-range or gateway must have a corresponding subnet: name a --subnet")
-    subnet = addresses.free_subnet([*facts.own_subnets, *facts.routes])
-    return addresses.pool_for(subnet, by_user=False)
-
-
-def _flag(name: str, text: str | None, *, default: bool) -> bool:
-    if text is None or text == "":
-        return default
-    if text.lower() in _TRUE:
-        return True
-    if text.lower() in _FALSE:
-        return False
-    raise invalid(f"network option {name}: {text!r} is neither true nor false")
-
-
-def _mtu(text: str | None, default: int) -> int:
-    if not text:
-        return default
-    if not text.isdecimal() or not 68 <= int(text) <= 65535:
-        raise invalid(f"network option {_MTU}: {text!r} is not a size from 68 to 65535")
-    return int(text)
-
-
-def _host_binding(text: str | None) -> str:
-    if not text:
-        return "0.0.0.0"  # noqa: S104 -- Docker's default
-    try:
-        return str(IPv4Address(text))
-    except ValueError:
-        raise invalid(f"network option {_HOST_BINDING}: {text!r} is not an IPv4 address") from None
+def _on_uplink(base: Network, wish: NetworkWish, facts: HostFacts, *, ipv6: bool) -> Network:
+    """Their subnets are those of the network around on purpose, so the host's routes to these are no obstacle."""
+    routes = facts.routes if not wish.pools else ()
+    pools = ipam.plan_pools(wish.pools, Taken(facts.own_subnets, routes, facts.sources), ipv6=ipv6)
+    read = options.macvlan if base.driver is Driver.MACVLAN else options.ipvlan
+    made_up = f"dm-{base.id[:12]}"
+    uplink = read(wish.options, default_parent=made_up)
+    if uplink.parent in facts.parents:
+        other = facts.parents[uplink.parent]
+        raise denied(f"network dm-{other[:12]} is already using parent interface {uplink.parent}")
+    return replace(
+        base,
+        pool=pools.ipv4,
+        pool6=pools.ipv6,
+        more_pools=pools.more,
+        uplink=replace(uplink, dead_end=uplink.parent == made_up),
+    )

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from ipaddress import IPv4Address, IPv4Network
 
-from riad.engine.networks.model import Endpoint, Network, PublishedPort
+from riad.engine.networks.model import Address, Endpoint, Network, PortBinding, PublishedPort, Subnet
 from riad.engine.networks.store import NetworkStore, SandboxRow
 from riad.kernel.faults import invalid, not_found
 
@@ -57,8 +56,12 @@ class Directory:
         self._store.delete_network(network_id)
         self._networks.pop(network_id, None)
 
-    def subnets(self) -> list[IPv4Network]:
-        return [network.pool.subnet for network in self._networks.values() if network.pool]
+    def subnets(self) -> list[Subnet]:
+        return [pool.subnet for network in self._networks.values() for pool in network.pools]
+
+    def global_id(self) -> bytes:
+        """The 5 random bytes of this engine's own IPv6 prefix."""
+        return self._store.global_id()
 
     # sandboxes
 
@@ -97,14 +100,14 @@ class Directory:
     def endpoints_in(self, network_id: str) -> list[Endpoint]:
         return [endpoint for endpoint in self._endpoints.values() if endpoint.network_id == network_id]
 
-    def endpoint_at(self, network_id: str, address: IPv4Address) -> Endpoint | None:
+    def endpoint_at(self, network_id: str, address: Address) -> Endpoint | None:
         for endpoint in self._endpoints.values():
-            if endpoint.network_id == network_id and endpoint.address == address:
+            if endpoint.network_id == network_id and address in endpoint.addresses:
                 return endpoint
         return None
 
-    def used_addresses(self, network_id: str) -> set[IPv4Address]:
-        return {endpoint.address for endpoint in self.endpoints_in(network_id)}
+    def used_addresses(self, network_id: str) -> set[Address]:
+        return {address for endpoint in self.endpoints_in(network_id) for address in endpoint.addresses}
 
     def add_endpoint(self, endpoint: Endpoint) -> Endpoint:
         stored = self._store.add_endpoint(endpoint)
@@ -129,3 +132,14 @@ class Directory:
         for port in ports:
             self._store.add_port(container_id, port)
             self._ports.setdefault(container_id, []).append(port)
+
+    def remove_ports(self, container_id: str, ports: Iterable[PublishedPort]) -> None:
+        for port in ports:
+            self._store.delete_port(container_id, port)
+            self._ports[container_id].remove(port)
+
+    def want_ports(self, container_id: str, wanted: tuple[PortBinding, ...]) -> None:
+        """What the container asks to have published from now on."""
+        row = self._sandboxes[container_id]
+        self._store.want_ports(container_id, wanted)
+        self._sandboxes[container_id] = replace(row, wanted=wanted)

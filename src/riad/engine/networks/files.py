@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from ipaddress import IPv4Address, ip_address
+from ipaddress import ip_address
 
+from riad.engine.networks.model import Address
 from riad.kernel.faults import invalid
 
 _LOCAL_HOSTS = """\
@@ -26,10 +27,13 @@ class ResolvConf:
     search: tuple[str, ...] = ()
     options: tuple[str, ...] = ()
 
-    @property
-    def reachable(self) -> tuple[str, ...]:
-        """The servers that a container can ask itself: not those on the host's loopback, and IPv4 only."""
-        return tuple(server for server in self.servers if ":" not in server and not IPv4Address(server).is_loopback)
+    def reachable(self, *, ipv6: bool) -> tuple[str, ...]:
+        """The servers that a container can ask itself: not those on the host's loopback; IPv6 only where it has it."""
+        return tuple(
+            server
+            for server in self.servers
+            if not ip_address(server).is_loopback and ("%" not in server) and (ipv6 or ":" not in server)
+        )
 
 
 def read_resolv_conf(text: str) -> ResolvConf:
@@ -57,7 +61,7 @@ def resolv_conf(servers: Iterable[str], search: Sequence[str], options: Sequence
 
 
 def hosts(
-    *, hostname: str, domain: str, addresses: Iterable[IPv4Address], extra: Sequence[str], host_gateway: str | None
+    *, hostname: str, domain: str, addresses: Iterable[Address], extra: Sequence[str], host_gateway: str | None
 ) -> str:
     """`extra` holds "name:address" (or "name=address"); the address `host-gateway` is the host as containers see it."""
     text = _LOCAL_HOSTS

@@ -32,27 +32,43 @@ class Firewall:
 
     async def add(self, rules: Iterable[Rule]) -> None:
         """All or none; adding what is there is no error. Raises INTERNAL where the kernel refuses."""
-        async with self._lock:
-            new = [rule for rule in rules if rule not in self._rules]
-            if not new:
-                return
-            self._rules.update(dict.fromkeys(new))
-            try:
-                await self._change(ruleset.added(self._table, new))
-            except BaseException:
-                for rule in new:
-                    del self._rules[rule]
-                raise
+        await self.change((), rules)
 
     async def remove(self, rules: Iterable[Rule]) -> None:
         """Removing what is gone is no error."""
+        await self.change(rules, ())
+
+    async def change(self, old: Iterable[Rule], new: Iterable[Rule]) -> None:
+        """Out with `old`, in with `new`, in one transaction; rules in both are not touched."""
         async with self._lock:
-            old = [rule for rule in rules if rule in self._rules]
-            if not old:
+            before = self._rules
+            coming = dict.fromkeys(new)
+            going = [rule for rule in old if rule in before and rule not in coming]
+            fresh = [rule for rule in coming if rule not in before]
+            if not going and not fresh:
                 return
-            for rule in old:
-                del self._rules[rule]
-            await self._change(ruleset.removed(self._table, old))
+            self._rules = {rule: None for rule in before if rule not in set(going)} if going else dict(before)
+            self._rules.update(dict.fromkeys(fresh))
+            try:
+                await self._change(ruleset.removed(self._table, going) + ruleset.added(self._table, fresh))
+            except BaseException:
+                self._rules = before
+                raise
+
+    async def put_back(self) -> bool:
+        """Makes the table again where another program has removed or changed it; says whether it had."""
+        async with self._lock:
+            if not self._rules or await asyncio.to_thread(self._stands):
+                return False
+            await asyncio.to_thread(self._run, ruleset.whole(self._table, self._rules))
+            return True
+
+    def _stands(self) -> bool:
+        try:
+            listed = self._run(f"list chain inet {self._table} passing")
+        except Fault:
+            return False
+        return "@bridges drop" in listed
 
     async def drop(self) -> None:
         """Removes the whole table."""

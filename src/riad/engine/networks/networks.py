@@ -12,13 +12,15 @@ import asyncio
 import secrets
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
-from ipaddress import IPv4Interface
+from ipaddress import IPv4Interface, IPv4Network, IPv6Network
 from pathlib import Path
 
 from riad.engine.host.nftables import Nftables
-from riad.engine.networks import files, links
+from riad.engine.networks import files, hostfacts
+from riad.engine.networks.addresses import DEFAULT_SOURCES, Source
 from riad.engine.networks.bridges import Bridges
 from riad.engine.networks.create import NetworkWish
+from riad.engine.networks.defaults import DefaultBridge
 from riad.engine.networks.directory import Directory
 from riad.engine.networks.dns.service import NameService
 from riad.engine.networks.endpoints import check_wish
@@ -32,28 +34,39 @@ from riad.engine.networks.model import (
     Endpoint,
     EndpointWish,
     Network,
+    PortBinding,
+    PublishedPort,
     Sandbox,
 )
 from riad.engine.networks.ports import HostPorts
-from riad.engine.networks.ruleset import BridgeRules, Rule
+from riad.engine.networks.ruleset import BridgeRules, Rule, masquerades
 from riad.engine.networks.sandboxes import Announce, Sandboxes
 from riad.engine.networks.store import NetworkStore, SandboxRow
 from riad.engine.networks.sweeper import Sweeper
 from riad.engine.state import State
 from riad.kernel import logs
 from riad.kernel.clock import Clock
-from riad.kernel.faults import denied
+from riad.kernel.faults import Fault, Kind, denied
 
 _log = logs.named("engine.networks")
 
 
 @dataclass(frozen=True, slots=True)
 class NetworkSettings:
-    """`instance`: hexadecimal digits, 8 or more, that are this engine's alone (they name its table, bridge, links)."""
+    """`instance`: hexadecimal digits, 8 or more, that are this engine's alone (they name its table, bridge, links).
+
+    The rest is dockerd's: `bip`, `fixed_cidr`, `ipv6`, `fixed_cidr_v6` and `host_binding` (`--ip`) shape the default
+    bridge, `sources` (`--default-address-pool`) are where subnets come from.
+    """
 
     instance: str
     exec_root: Path
     bip: IPv4Interface | None = None
+    fixed_cidr: IPv4Network | None = None
+    ipv6: bool = False
+    fixed_cidr_v6: IPv6Network | None = None
+    host_binding: str = "0.0.0.0"  # noqa: S104 -- Docker's default
+    sources: tuple[Source, ...] = DEFAULT_SOURCES
 
     @property
     def table(self) -> str:
@@ -78,15 +91,26 @@ class Networks:
         self._ports = HostPorts()
         self._names = NameService(self._directory)
         self._sweeper = Sweeper(self._wiring)
-        self._sandboxes = Sandboxes(self._directory, self._firewall, self._wiring, self._ports, self._sweeper, announce)
-        self._bridges = Bridges(self._directory, self._wiring, default_bridge=settings.default_bridge, bip=settings.bip)
+        self._sandboxes = Sandboxes(
+            self._directory, self._firewall, self._wiring, self._ports, self._names, self._sweeper, announce
+        )
+        default = DefaultBridge(
+            bridge=settings.default_bridge,
+            mtu=hostfacts.uplink_mtu(),
+            bip=settings.bip,
+            fixed=settings.fixed_cidr,
+            ipv6=settings.ipv6,
+            fixed6=settings.fixed_cidr_v6,
+            host_binding=settings.host_binding,
+        )
+        self._bridges = Bridges(self._directory, self._wiring, default=default, sources=settings.sources)
         self._bringing_up = asyncio.Lock()
 
     # life of the engine
 
     async def recover(self, live: Collection[str]) -> None:
         """Makes host and store agree again: everything of containers not in `live` goes, theirs stays as it is."""
-        await asyncio.to_thread(links.enable_forwarding)
+        await asyncio.to_thread(hostfacts.enable_forwarding)
         for row in self._directory.sandboxes():
             if row.container_id not in live:
                 await self.release(row.container_id)  # an address of theirs would keep a network on a taken subnet
@@ -97,6 +121,7 @@ class Networks:
         await self._firewall.replace(self._all_rules())
         for network in self._bridges.up():
             await self._serve_names(network)
+        await self._sandboxes.serve_names_inside()
         if await asyncio.to_thread(forward_policy_drops, self._nft.run):
             warning = (
                 "the host's iptables FORWARD policy is DROP (dockerd or a firewall set it): containers reach nothing"
@@ -162,6 +187,8 @@ class Networks:
         network = self.get(reference)
         if network.name in PREDEFINED:
             raise denied(f"{network.name} is a pre-defined network and cannot be removed")
+        if network.settings is not None and any(each.config_from == network.name for each in self.all()):
+            raise denied(f'configuration network "{network.name}" is in use')
         if self._directory.endpoints_in(network.id):
             raise denied(f"error while removing network: network {network.name} id {network.id} has active endpoints")
         await self._delete(network)
@@ -206,6 +233,13 @@ class Networks:
         """Takes a running container off a network; raises NOT_FOUND where it is not on it."""
         await self._sandboxes.disconnect(container_id, self.get(reference))
 
+    async def republish(self, container_id: str, wanted: tuple[PortBinding, ...]) -> tuple[PublishedPort, ...]:
+        """Publishes exactly `wanted` while the container runs; connections through ports that stay go on.
+
+        Raises INTERNAL, with everything as it was, where a port is taken; CONFLICT where the container does not run.
+        """
+        return await self._sandboxes.republish(container_id, wanted)
+
     def rename(self, container_id: str, name: str) -> None:
         """From now on the container is found by `name`."""
         self._directory.rename(container_id, name)
@@ -224,7 +258,7 @@ class Networks:
         return files.hosts(
             hostname=row.hostname,
             domain=row.domain,
-            addresses=[endpoint.address for endpoint in endpoints],
+            addresses=[address for endpoint in endpoints for address in endpoint.addresses],
             extra=row.names.hosts,
             host_gateway=self.host_gateway(container_id),
         )
@@ -261,7 +295,7 @@ class Networks:
 
     def _retake_ports(self) -> None:
         for container_id, port in self._directory.ports():
-            if not self._ports.take_again(port):
+            if port.host_port and not self._ports.take_again(port):
                 _log.warning(
                     "a published port is also listened on by another program",
                     extra=logs.fields(
@@ -286,13 +320,28 @@ class Networks:
             self._wiring.sweep,
             endpoints=[endpoint.number for endpoint in self._directory.endpoints()],
             containers=[row.container_id for row in self._directory.sandboxes()],
-            bridges=[network.bridge for network in self._directory.networks()],
+            bridges=[
+                network.bridge or (network.uplink.parent if network.uplink is not None else "")
+                for network in self._directory.networks()
+            ],
         )
         if removed:
             _log.info("left-overs removed", extra=logs.fields(links=" ".join(removed)))
 
 
 def _bridge_rules(network: Network) -> list[Rule]:
-    if network.pool is None:
+    if network.driver is not Driver.BRIDGE or network.pool is None:
         return []
-    return [BridgeRules(network.bridge, network.pool.subnet, network.internal, network.masquerade)]
+    subnet6 = network.pool6.subnet if network.pool6 is not None else None
+    if not isinstance(network.pool.subnet, IPv4Network) or not isinstance(subnet6, IPv6Network | None):
+        raise Fault(Kind.INTERNAL, f"network {network.name} has subnets of the wrong family")
+    return [
+        BridgeRules(
+            name=network.bridge,
+            subnet=network.pool.subnet,
+            internal=network.internal,
+            masquerade=masquerades(network.mode, asked=network.masquerade),
+            subnet6=subnet6,
+            masquerade6=masquerades(network.mode6, asked=network.masquerade6),
+        )
+    ]

@@ -7,14 +7,15 @@ rules outlive the daemon, the sockets do not; they are taken again at start wher
 
 from __future__ import annotations
 
+import errno
 import socket
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from riad.engine.networks.model import PortBinding, PublishedPort
-from riad.kernel.faults import Fault, Kind
+from riad.engine.networks.published import EVERY_ADDRESS, EVERY_ADDRESS6
+from riad.kernel.faults import Fault, Kind, unsupported
 
 FIRST_RANDOM, LAST_RANDOM = 32768, 60999
-EVERY_ADDRESS = "0.0.0.0"  # noqa: S104 -- compared with, and what users ask for
 
 _Key = tuple[str, str, int]
 
@@ -24,14 +25,18 @@ class HostPorts:
 
     def __init__(self) -> None:
         self._held: dict[_Key, socket.socket | None] = {}
+        self._addresses: dict[tuple[str, int], list[str]] = {}
         self._next_random = FIRST_RANDOM
 
-    def take(self, wishes: Iterable[PortBinding], *, default_host_ip: str) -> tuple[PublishedPort, ...]:
-        """Gives all of `wishes` or none; raises INTERNAL with Docker's sentence (and status) where one is taken."""
+    def take(self, wishes: Iterable[tuple[PortBinding, Sequence[str]]]) -> tuple[PublishedPort, ...]:
+        """Gives all of `wishes` or none, each on all of its addresses with one number.
+
+        Raises INTERNAL with Docker's sentence (and status) where one is taken, UNSUPPORTED for SCTP without kernel.
+        """
         taken: list[PublishedPort] = []
         try:
-            for wish in wishes:
-                taken.append(self._take_one(wish, wish.host_ip or default_host_ip))  # noqa: PERF401 -- given back
+            for wish, addresses in wishes:
+                taken.extend(self._take_one(wish, addresses))
         except BaseException:
             self.give_back(taken)
             raise
@@ -40,37 +45,53 @@ class HostPorts:
     def take_again(self, port: PublishedPort) -> bool:
         """After a restart: the rules are there already. False where another program has taken the port meanwhile."""
         held = _listen(port.proto, port.host_ip, port.host_port)
-        self._held[_key(port)] = held if isinstance(held, socket.socket) else None
+        self._hold(port, held if isinstance(held, socket.socket) else None)
         return isinstance(held, socket.socket)
 
     def give_back(self, ports: Iterable[PublishedPort]) -> None:
         """Twice is no error."""
         for port in ports:
-            held = self._held.pop(_key(port), None)
-            if held is not None:
-                held.close()
+            if _key(port) in self._held:
+                held = self._held.pop(_key(port))
+                self._addresses[port.proto, port.host_port].remove(port.host_ip)
+                if held is not None:
+                    held.close()
 
     def close(self) -> None:
         for held in self._held.values():
             if held is not None:
                 held.close()
         self._held.clear()
+        self._addresses.clear()
 
-    def _take_one(self, wish: PortBinding, host_ip: str) -> PublishedPort:
-        reason = "port is already allocated"
+    def _hold(self, port: PublishedPort, held: socket.socket | None) -> None:
+        self._held[_key(port)] = held
+        self._addresses.setdefault((port.proto, port.host_port), []).append(port.host_ip)
+
+    def _take_one(self, wish: PortBinding, addresses: Sequence[str]) -> list[PublishedPort]:
+        where, reason = addresses[0], "port is already allocated"
         for number in self._candidates(wish):
-            port = PublishedPort(wish.container_port, wish.proto, host_ip, number)
-            if self._is_given(port):
-                continue
-            held = _listen(port.proto, host_ip, number)
-            if isinstance(held, socket.socket):
-                self._held[_key(port)] = held
+            found = self._try(wish, addresses, number)
+            if isinstance(found, list):
                 if not wish.host_port:
                     self._next_random = number + 1 if number < LAST_RANDOM else FIRST_RANDOM
-                return port
-            reason = held
+                return found
+            where, reason = found
         asked = f"{wish.host_port}-{wish.host_port_end}" if wish.host_port_end else str(wish.host_port)
-        raise Fault(Kind.INTERNAL, f"Bind for {host_ip}:{asked} failed: {reason}")
+        raise Fault(Kind.INTERNAL, f"Bind for {where}:{asked} failed: {reason}")
+
+    def _try(self, wish: PortBinding, addresses: Sequence[str], number: int) -> list[PublishedPort] | tuple[str, str]:
+        """The ports, or where it failed and why."""
+        found: list[PublishedPort] = []
+        for address in addresses:
+            port = PublishedPort(wish.container_port, wish.proto, address, number)
+            held = "port is already allocated" if self._is_given(port) else _listen(port.proto, address, number)
+            if isinstance(held, str):
+                self.give_back(found)
+                return address, held
+            self._hold(port, held)
+            found.append(port)
+        return found
 
     def _candidates(self, wish: PortBinding) -> Iterator[int]:
         if wish.host_port:
@@ -81,35 +102,55 @@ class HostPorts:
         yield from range(FIRST_RANDOM, start)
 
     def _is_given(self, port: PublishedPort) -> bool:
-        """0.0.0.0 collides with every address of the same port."""
-        for proto, host_ip, number in self._held:
-            if (proto, number) == (port.proto, port.host_port) and (
-                host_ip == port.host_ip or EVERY_ADDRESS in (host_ip, port.host_ip)
-            ):
+        """Every address of a family collides with each address of it."""
+        every = EVERY_ADDRESS6 if ":" in port.host_ip else EVERY_ADDRESS
+        for host_ip in self._addresses.get((port.proto, port.host_port), ()):
+            if host_ip == port.host_ip or (every in (host_ip, port.host_ip) and _same_family(host_ip, every)):
                 return True
         return False
+
+
+def _same_family(one: str, other: str) -> bool:
+    return (":" in one) is (":" in other)
 
 
 def _key(port: PublishedPort) -> _Key:
     return (port.proto, port.host_ip, port.host_port)
 
 
+def _socket(proto: str, host_ip: str) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host_ip else socket.AF_INET
+    kind = socket.SOCK_DGRAM if proto == "udp" else socket.SOCK_STREAM
+    number = socket.IPPROTO_SCTP if proto == "sctp" else 0
+    try:
+        held = socket.socket(family, kind | socket.SOCK_CLOEXEC, number)
+    except OSError as error:
+        if proto == "sctp" and error.errno in (errno.EPROTONOSUPPORT, errno.ESOCKTNOSUPPORT):
+            raise unsupported("publishing sctp ports: this kernel has no SCTP (modprobe sctp)") from None
+        raise
+    if family == socket.AF_INET6:
+        held.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+    return held
+
+
 def _listen(proto: str, host_ip: str, number: int) -> socket.socket | str:
     """The socket, or why there is none."""
-    kind = socket.SOCK_STREAM if proto == "tcp" else socket.SOCK_DGRAM
-    held = socket.socket(socket.AF_INET, kind | socket.SOCK_CLOEXEC)
+    try:
+        held = _socket(proto, host_ip)
+    except OSError as error:
+        return error.strerror or str(error)
     try:
         if proto == "tcp":
             # Otherwise closed connections that linger would make a free port look taken.
             held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         held.bind((host_ip, number))
-        if proto == "tcp":
+        if proto != "udp":
             held.listen(1)
     except OSError as error:
         held.close()
-        if error.errno == 98:  # EADDRINUSE
+        if error.errno == errno.EADDRINUSE:
             return "port is already allocated (another program of this host listens on it)"
-        if error.errno == 99:  # EADDRNOTAVAIL
+        if error.errno == errno.EADDRNOTAVAIL:
             return "cannot assign requested address (this host has no such address)"
         return error.strerror or str(error)
     return held

@@ -9,16 +9,16 @@ from __future__ import annotations
 import enum
 from collections.abc import Iterable
 from dataclasses import dataclass
-from ipaddress import IPv4Network
 
-from riad.engine.networks.model import Network
+from riad.engine.networks.addresses import within
+from riad.engine.networks.model import Driver, Network, Subnet
 
 
 @dataclass(frozen=True, slots=True)
 class HostRoute:
     """`link` is empty for a route without a link of its own, such as a blackhole."""
 
-    destination: IPv4Network
+    destination: Subnet
     link: str
 
     def __str__(self) -> str:
@@ -39,14 +39,13 @@ def collision(network: Network, routes: Iterable[HostRoute], *, fixed: bool) -> 
 
     A subnet that a user chose (`fixed`) may lie within a wider route on purpose, as when the network was created.
     """
-    if network.pool is None:
-        return None
-    subnet = network.pool.subnet
-    for route in routes:
-        if route.link == network.bridge and route.link:
-            continue
-        if route.destination.subnet_of(subnet) if fixed else route.destination.overlaps(subnet):
-            return route
+    if network.driver is not Driver.BRIDGE:
+        return None  # their subnets are the host's own network's
+    foreign = [route for route in routes if not route.link or route.link != network.bridge]
+    for pool in network.pools:
+        for route in foreign:
+            if within(route.destination, pool.subnet) if fixed else route.destination.overlaps(pool.subnet):
+                return route
     return None
 
 

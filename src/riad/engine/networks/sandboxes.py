@@ -4,27 +4,32 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Callable
-from ipaddress import IPv4Address
+from collections.abc import Callable, Iterable
 
+from riad.engine.networks import published
 from riad.engine.networks.directory import Directory
-from riad.engine.networks.endpoints import free_guest_link, plan_endpoint, port_rules, way_out
+from riad.engine.networks.dns.service import NameService
+from riad.engine.networks.endpoints import check_wish, free_guest_link, plan_endpoint, port_rules, way_out, ways_out
 from riad.engine.networks.firewall import Firewall
 from riad.engine.networks.links import Plug, Wiring
 from riad.engine.networks.model import (
     DEFAULT_NETWORK,
+    Address,
     Attachment,
     Driver,
     Endpoint,
     EndpointWish,
+    GatewayMode,
     Network,
+    PortBinding,
+    PublishedPort,
     Sandbox,
 )
 from riad.engine.networks.ports import HostPorts
 from riad.engine.networks.ruleset import Rule
 from riad.engine.networks.store import SandboxRow
 from riad.engine.networks.sweeper import Sweeper
-from riad.kernel.faults import Fault, Kind, conflict, denied, invalid, not_found
+from riad.kernel.faults import Fault, conflict, denied, invalid, not_found
 
 Announce = Callable[[str, Network, str | None], None]
 """Told of each happening (create, destroy, connect, disconnect), its network and the container's id if there is one."""
@@ -39,6 +44,7 @@ class Sandboxes:
         firewall: Firewall,
         wiring: Wiring,
         ports: HostPorts,
+        names: NameService,
         sweeper: Sweeper,
         announce: Announce,
     ) -> None:
@@ -46,9 +52,10 @@ class Sandboxes:
         self._firewall = firewall
         self._wiring = wiring
         self._ports = ports
+        self._names = names
         self._sweeper = sweeper
         self._announce = announce
-        self._last_given: dict[str, IPv4Address] = {}
+        self._last_given: dict[str, Address] = {}
 
     def inspect(self, container_id: str) -> Sandbox | None:
         """What a prepared container has; None where it has no network now."""
@@ -67,6 +74,7 @@ class Sandboxes:
             self._lease(request)
             await self._plug(request.container_id)
             await self._firewall.add(self.port_rules(request.container_id))
+            await self._serve_names(request.container_id)
         except BaseException:
             await self.release(request.container_id, quietly=True)
             raise
@@ -82,6 +90,7 @@ class Sandboxes:
         if self._directory.sandbox(container_id) is None:
             return
         endpoints = self._directory.endpoints_of(container_id)
+        await self._names.stop_inside(container_id)
         await self._firewall.remove(self.port_rules(container_id))
         await asyncio.to_thread(self._wiring.drop, container_id)
         self._ports.give_back(self._directory.ports_of(container_id))
@@ -94,23 +103,45 @@ class Sandboxes:
     async def connect(self, container_id: str, network: Network, wish: EndpointWish) -> Endpoint:
         """Adds a running container to a network; raises DENIED where it is there already."""
         row = self.running(container_id)
-        if network.driver is not Driver.BRIDGE or row.on_host:
-            name = network.name if network.driver is not Driver.BRIDGE else "host"
+        if not network.driver.gives_links or row.on_host:
+            name = network.name if not network.driver.gives_links else "host"
             raise denied(f"container cannot be connected to {name} network or from it to another")
         if any(e.network_id == network.id for e in self._directory.endpoints_of(container_id)):
             raise denied(f"endpoint with name {row.name} already exists in network {network.name}")
-        before = self.port_rules(container_id)
+        before, given = self.port_rules(container_id), self._directory.ports_of(container_id)
         endpoint = self._add_endpoint(network, wish, container_id)
         try:
-            plug, gateway = self._plug_for(endpoint), self._gateway(container_id)
-            await asyncio.to_thread(self._wiring.plug_running, container_id, plug, gateway=gateway)
-            await self._repoint(before, self.port_rules(container_id))
+            self._publish(container_id)
+            ways = ways_out(self.own_networks(container_id))
+            await asyncio.to_thread(self._wiring.plug_running, container_id, Plug(endpoint, network), ways=ways)
+            await self._firewall.change(before, self.port_rules(container_id))
+            await self._serve_names(container_id)
         except BaseException:
+            self._unpublish(container_id, set(self._directory.ports_of(container_id)) - set(given))
             self._directory.delete_endpoint(endpoint.id)
             self._sweeper.later([endpoint.number])
             raise
         self._announce("connect", network, container_id)
         return endpoint
+
+    async def republish(self, container_id: str, wanted: tuple[PortBinding, ...]) -> tuple[PublishedPort, ...]:
+        """Publishes exactly `wanted` while the container runs; connections through ports that stay go on."""
+        row = self.running(container_id)
+        before, given = self.port_rules(container_id), self._directory.ports_of(container_id)
+        surplus = published.compare(wanted, given).surplus
+        self._unpublish(container_id, surplus)
+        self._directory.want_ports(container_id, wanted)
+        try:
+            self._publish(container_id)
+            await self._firewall.change(before, self.port_rules(container_id))
+        except BaseException:
+            self._unpublish(container_id, set(self._directory.ports_of(container_id)) - set(given))
+            self._directory.want_ports(container_id, row.wanted)
+            for port in surplus:
+                self._ports.take_again(port)
+            self._directory.add_ports(container_id, surplus)
+            raise
+        return self._directory.ports_of(container_id)
 
     async def disconnect(self, container_id: str, network: Network) -> None:
         """Takes a running container off a network; raises NOT_FOUND where it is not on it."""
@@ -122,9 +153,10 @@ class Sandboxes:
             raise not_found(f"container {container_id} is not connected to the network {network.name}")
         before = self.port_rules(container_id)
         self._directory.delete_endpoint(found[0].id)
-        gateway = self._gateway(container_id)
-        await self._repoint(before, self.port_rules(container_id))
-        await asyncio.to_thread(self._wiring.unplug_running, container_id, found[0], gateway=gateway)
+        ways = ways_out(self.own_networks(container_id))
+        await self._firewall.change(before, self.port_rules(container_id))
+        await asyncio.to_thread(self._wiring.unplug_running, container_id, found[0], ways=ways)
+        await self._serve_names(container_id)
         self._announce("disconnect", network, container_id)
 
     def host_gateway(self, container_id: str) -> str | None:
@@ -132,11 +164,16 @@ class Sandboxes:
         row = self._directory.sandbox(container_id)
         if row is not None and row.on_host:
             return "127.0.0.1"
-        gateway = self._gateway(container_id)
-        pool = self._directory.network(DEFAULT_NETWORK).pool
-        if gateway is not None:
-            return str(gateway[1])
+        own = [pair for pair in self.own_networks(container_id) if pair[0].answers_at_gateway]
+        out = way_out(own)
+        pool = out[0].pool if out is not None else self._directory.network(DEFAULT_NETWORK).pool
         return str(pool.gateway) if pool is not None else None
+
+    async def serve_names_inside(self) -> None:
+        """After a restart: containers that need a name server of their own get it again."""
+        for row in self._directory.sandboxes():
+            if not row.on_host:
+                await self._serve_names(row.container_id)
 
     def own_networks(self, container_id: str) -> list[tuple[Network, Endpoint]]:
         """Its networks with its endpoints, first attached first."""
@@ -151,8 +188,7 @@ class Sandboxes:
 
     def port_rules(self, container_id: str) -> list[Rule]:
         """The rules that its published ports need at present."""
-        target = way_out(self.own_networks(container_id))
-        return list(port_rules(self._directory.ports_of(container_id), target))
+        return port_rules(self._directory.ports_of(container_id), self.own_networks(container_id))
 
     def _network_of(self, endpoint: Endpoint) -> Network:
         return self._directory.network(endpoint.network_id)
@@ -164,30 +200,61 @@ class Sandboxes:
         if on_host and len(networks) > 1:
             raise invalid("container cannot be connected to host network and to others at once")
         self._directory.add_sandbox(
-            SandboxRow(request.container_id, request.name, request.hostname, request.domain, on_host, request.names)
+            SandboxRow(
+                container_id=request.container_id,
+                name=request.name,
+                hostname=request.hostname,
+                domain=request.domain,
+                on_host=on_host,
+                names=request.names,
+                wanted=request.ports,
+            )
         )
         for reference, wish in request.networks.items():
-            if networks[reference].driver is Driver.BRIDGE:
+            check_wish(networks[reference], wish)
+            if networks[reference].driver.gives_links:
                 self._add_endpoint(networks[reference], wish, request.container_id)
-        self._publish(request)
+        self._publish(request.container_id)
 
-    def _publish(self, request: Attachment) -> None:
-        target = way_out(self.own_networks(request.container_id))
-        if target is None or not request.ports:
-            return  # as Docker: nothing to publish on the host's network, on none and on internal ones
-        network = self._network_of(target)
+    def _publish(self, container_id: str) -> None:
+        """Takes what is wanted and not yet given; as Docker nothing on the host's network, none and internal ones."""
+        row, own = self.running(container_id), self.own_networks(container_id)
+        out = way_out(own)
+        if out is None or out[0].driver is not Driver.BRIDGE or not row.wanted:
+            return
+        network, target = out
+        has_ipv6 = way_out(own, version=6) is not None
+        published.check_families(row.wanted, has_ipv6=has_ipv6)
+        wishes, opened = [], []
+        for wish in published.compare(row.wanted, self._directory.ports_of(container_id)).missing:
+            where = published.places(wish, default=network.host_binding, has_ipv6=has_ipv6)
+            routed = [each for each in where if _mode(network, each) is GatewayMode.ROUTED]
+            opened += [PublishedPort(wish.container_port, wish.proto, each, 0) for each in routed]
+            if on_host := [each for each in where if each not in routed]:
+                wishes.append((wish, on_host))
         try:
-            given = self._ports.take(request.ports, default_host_ip=network.host_binding)
+            given = self._ports.take(wishes)
         except Fault as fault:
-            endpoint = f"{request.name} ({target.id})"
+            endpoint = f"{row.name} ({target.id})"
             raise Fault(
                 fault.kind, f"driver failed programming external connectivity on endpoint {endpoint}: {fault.message}"
             ) from None
         try:
-            self._directory.add_ports(request.container_id, given)
+            self._directory.add_ports(container_id, [*given, *opened])
         except BaseException:
             self._ports.give_back(given)
             raise
+
+    def _unpublish(self, container_id: str, ports: Iterable[PublishedPort]) -> None:
+        gone = tuple(ports)
+        self._ports.give_back(gone)
+        self._directory.remove_ports(container_id, gone)
+
+    async def _serve_names(self, container_id: str) -> None:
+        row = self._directory.sandbox(container_id)
+        if row is not None:
+            own = self.own_networks(container_id)
+            await self._names.serve_inside(row, own, self._wiring.netns(container_id))
 
     def _add_endpoint(self, network: Network, wish: EndpointWish, container_id: str) -> Endpoint:
         planned = plan_endpoint(
@@ -195,7 +262,9 @@ class Sandboxes:
             wish,
             endpoint_id=secrets.token_hex(32),
             container_id=container_id,
-            guest_link=free_guest_link({e.guest_link for e in self._directory.endpoints_of(container_id)}),
+            guest_link=free_guest_link(
+                {e.guest_link for e in self._directory.endpoints_of(container_id)}, network.link_prefix
+            ),
             used=self._directory.used_addresses(network.id),
             after=self._last_given.get(network.id),
         )
@@ -207,27 +276,13 @@ class Sandboxes:
         row = self.running(container_id)
         if row.on_host:
             return
-        plugs = [self._plug_for(endpoint) for endpoint in self._directory.endpoints_of(container_id)]
-        gateway = self._gateway(container_id)
-        await asyncio.to_thread(self._wiring.plug, container_id, plugs, gateway=gateway)
-
-    def _plug_for(self, endpoint: Endpoint) -> Plug:
-        network = self._network_of(endpoint)
-        if network.pool is None:
-            raise Fault(Kind.INTERNAL, f"network {network.name} has no addresses")
-        return Plug(endpoint, network.pool, network.bridge, network.mtu, isolated=not network.between_containers)
-
-    def _gateway(self, container_id: str) -> tuple[str, IPv4Address] | None:
-        out = way_out(self.own_networks(container_id))
-        if out is None:
-            return None
-        pool = self._network_of(out).pool
-        return (out.guest_link, pool.gateway) if pool is not None else None
-
-    async def _repoint(self, before: list[Rule], after: list[Rule]) -> None:
-        if before != after:
-            await self._firewall.remove(before)
-            await self._firewall.add(after)
+        own = self.own_networks(container_id)
+        plugs = [Plug(endpoint, network) for network, endpoint in own]
+        await asyncio.to_thread(self._wiring.plug, container_id, plugs, ways=ways_out(own))
 
     def _get(self, reference: str) -> Network:
         return self._directory.network(DEFAULT_NETWORK if reference == "default" else reference)
+
+
+def _mode(network: Network, host_ip: str) -> GatewayMode:
+    return network.mode6 if ":" in host_ip else network.mode

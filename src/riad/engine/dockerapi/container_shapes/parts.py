@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from riad.engine.containers.engine import Engine
 from riad.engine.containers.health import Health
 from riad.engine.containers.model import Container, MountPoint, Phase
-from riad.engine.dockerapi.networks import endpoint_shape
+from riad.engine.dockerapi.network_shapes import endpoint_shape
 from riad.engine.dockerapi.wire import Shape
 from riad.engine.networks.model import Sandbox
 from riad.kernel.faults import Fault

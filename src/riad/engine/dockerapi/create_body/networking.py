@@ -6,8 +6,10 @@ from dataclasses import replace
 from typing import Any, TypedDict
 
 from riad.engine.dockerapi.create_body.fields import AT, Json
-from riad.engine.networks.model import EndpointWish, PortBinding, binding
-from riad.kernel.faults import invalid, unsupported
+from riad.engine.dockerapi.network_bodies import read_endpoint
+from riad.engine.networks.model import EndpointWish, PortBinding
+from riad.engine.networks.published import binding
+from riad.kernel.faults import invalid
 from riad.oci.fields import field, texts
 
 FIELDS = frozenset(
@@ -43,7 +45,11 @@ def read_networking(body: Json) -> Networking:
 
 
 def _ports(body: Json) -> list[PortBinding]:
-    bindings: dict[str, Any] = field(body, "PortBindings", dict, {}, at=AT)
+    return read_bindings(field(body, "PortBindings", dict, {}, at=AT))
+
+
+def read_bindings(bindings: dict[str, Any]) -> list[PortBinding]:
+    """A PortMap: `80/tcp` to a list of HostIp and HostPort. Raises INVALID."""
     found = []
     for text, hosts in bindings.items():
         number, _, proto = text.partition("/")
@@ -53,8 +59,6 @@ def _ports(body: Json) -> list[PortBinding]:
             if not isinstance(host, dict):
                 raise invalid(f"{AT}PortBindings/{text}: expected a list of objects")
             ip, port = field(host, "HostIp", str, ""), field(host, "HostPort", str, "")
-            if ":" in ip and len(hosts) > 1:
-                continue  # clients publish on 0.0.0.0 and :: at once; the first is enough where there is no IPv6
             found.append(binding(int(number), proto or "tcp", host_ip=ip, host_port=port))
     return found
 
@@ -68,21 +72,3 @@ def read_networks(body: Json, mode: str) -> dict[str, EndpointWish]:
         before = found.get(mode, EndpointWish())
         found[mode] = replace(before, mac=before.mac or mac)
     return found
-
-
-def read_endpoint(body: Json, at: str) -> EndpointWish:
-    """One member of EndpointsConfig; what the engine itself fills in (ids, addresses given) is passed over."""
-    if not isinstance(body, dict):
-        raise invalid(f"{at}: expected an object")
-    if body.get("DriverOpts"):
-        raise unsupported(f"{at}DriverOpts is not supported by this engine")
-    ipam: dict[str, Any] = field(body, "IPAMConfig", dict, {}, at=at)
-    for name in ("IPv6Address", "LinkLocalIPs"):
-        if ipam.get(name):
-            raise unsupported(f"{at}IPAMConfig/{name} is not supported by this engine")
-    return EndpointWish(
-        aliases=texts(body, "Aliases", at=at),
-        ipv4=field(ipam, "IPv4Address", str, "", at=at),
-        mac=field(body, "MacAddress", str, "", at=at),
-        links=texts(body, "Links", at=at),
-    )

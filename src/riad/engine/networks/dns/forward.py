@@ -10,8 +10,12 @@ from riad.engine.networks.dns import message
 from riad.engine.networks.dns.message import Query
 
 PORT = 53
-_PATIENCE = 3.0
-"""Seconds for one resolver before the next is asked; a client's own patience is 5."""
+_PATIENCE = 4.5
+"""Seconds for all resolvers together: a client's own patience is 5, and it should hear that we have no answer."""
+
+
+def _each(servers: Sequence[str]) -> float:
+    return _PATIENCE / max(1, len(servers))
 
 
 async def by_udp(query: Query, data: bytes, servers: Sequence[str], *, port: int = PORT) -> bytes | None:
@@ -29,7 +33,7 @@ async def by_udp(query: Query, data: bytes, servers: Sequence[str], *, port: int
             continue
         try:
             transport.sendto(message.with_id(data, number))
-            async with asyncio.timeout(_PATIENCE):
+            async with asyncio.timeout(_each(servers)):
                 return message.with_id(await answered, query.id)
         except (TimeoutError, OSError):
             continue
@@ -41,7 +45,7 @@ async def by_udp(query: Query, data: bytes, servers: Sequence[str], *, port: int
 async def by_tcp(query: Query, data: bytes, servers: Sequence[str], *, port: int = PORT) -> bytes | None:
     for server in servers:
         try:
-            async with asyncio.timeout(_PATIENCE):
+            async with asyncio.timeout(_each(servers)):
                 return await _ask_by_tcp(query, data, server, port)
         except (TimeoutError, OSError, asyncio.IncompleteReadError):
             continue

@@ -10,7 +10,7 @@ import enum
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv6Address
 
 _HEADER = struct.Struct("!HHHHHH")
 _TAIL = struct.Struct("!HH")
@@ -78,9 +78,10 @@ def parse_query(data: bytes) -> Query:
     return Query(number, flags, name, kind, family == _IN, data[_HEADER.size : end + _TAIL.size])
 
 
-def addresses(query: Query, found: Sequence[IPv4Address]) -> bytes:
+def addresses(query: Query, found: Sequence[IPv4Address | IPv6Address]) -> bytes:
     """The answer with these addresses; empty where `found` is (the name exists, but not with the type asked for)."""
-    records = b"".join(_record(Type.A, address.packed) for address in found)
+    kinds = {4: Type.A, 6: Type.AAAA}
+    records = b"".join(_record(kinds[address.version], address.packed) for address in found)
     return _head(query, Code.OK, answers=len(found)) + query.question + records
 
 
@@ -126,15 +127,17 @@ def shortened(query: Query) -> bytes:
     return bytes(head)
 
 
-def address_of_pointer(name: str) -> IPv4Address | None:
-    """The address of a name such as 2.0.20.172.in-addr.arpa."""
-    digits = name.removesuffix(".in-addr.arpa")
-    if digits == name:
-        return None
+def address_of_pointer(name: str) -> IPv4Address | IPv6Address | None:
+    """The address of a name such as 2.0.20.172.in-addr.arpa, or of 32 digits before ip6.arpa."""
+    four, six = name.removesuffix(".in-addr.arpa"), name.removesuffix(".ip6.arpa")
     try:
-        return IPv4Address(".".join(reversed(digits.split("."))))
+        if four != name:
+            return IPv4Address(".".join(reversed(four.split("."))))
+        if six != name and len(six) == 63:
+            return IPv6Address(bytes.fromhex("".join(reversed(six.split(".")))))
     except ValueError:
         return None
+    return None
 
 
 def _labels(data: bytes, offset: int) -> tuple[list[bytes], int]:

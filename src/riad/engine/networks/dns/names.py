@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from ipaddress import IPv4Address
 
 from riad.engine.networks.directory import Directory
-from riad.engine.networks.model import Endpoint, Network
+from riad.engine.networks.model import Address, Endpoint, Network
 from riad.engine.networks.store import SandboxRow
 
 
@@ -29,18 +28,23 @@ class Asker:
         return any(not network.internal for network in self.networks)
 
 
-def asker(directory: Directory, network: Network, source: IPv4Address) -> Asker | None:
+def asker(directory: Directory, network: Network, source: Address) -> Asker | None:
+    """The container with that address; None for the host itself and for strangers."""
     endpoint = directory.endpoint_at(network.id, source)
-    row = directory.sandbox(endpoint.container_id) if endpoint is not None else None
+    return asker_of(directory, endpoint.container_id) if endpoint is not None else None
+
+
+def asker_of(directory: Directory, container_id: str) -> Asker | None:
+    row = directory.sandbox(container_id)
     if row is None:
         return None
     mine = directory.endpoints_of(row.container_id)
     return Asker(row, tuple(directory.network(each.network_id) for each in mine))
 
 
-def resolve(directory: Directory, who: Asker, name: str) -> list[IPv4Address]:
-    """The addresses behind `name` (or `name.network`) as `who` sees them; empty where it is no container's."""
-    found: list[IPv4Address] = []
+def resolve(directory: Directory, who: Asker, name: str) -> list[Address]:
+    """The addresses, of both families, behind `name` (or `name.network`) as `who` sees them; empty for a stranger."""
+    found: list[Address] = []
     for network in who.networks:
         if not network.has_names:
             continue
@@ -48,11 +52,11 @@ def resolve(directory: Directory, who: Asker, name: str) -> list[IPv4Address]:
         for row, endpoint in _neighbours(directory, network):
             known = names_of(row, endpoint)
             if name in known or short in known:
-                found.append(endpoint.address)
+                found.extend(endpoint.addresses)
     return list(dict.fromkeys(found))
 
 
-def reverse(directory: Directory, who: Asker, address: IPv4Address) -> str | None:
+def reverse(directory: Directory, who: Asker, address: Address) -> str | None:
     """`name.network` of the neighbour with that address."""
     for network in who.networks:
         endpoint = directory.endpoint_at(network.id, address) if network.has_names else None

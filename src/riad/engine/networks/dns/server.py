@@ -1,12 +1,18 @@
-"""A name server at one bridge's gateway, by UDP and TCP. It lives in the daemon and is bound again at its start."""
+"""A name server at one bridge's gateway or inside one container, by UDP and TCP.
+
+It lives in the daemon and is bound again at its start.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 from collections.abc import Awaitable, Callable
 from ipaddress import IPv4Address
+from pathlib import Path
 
+from riad.engine.host import netns
 from riad.kernel import logs
 
 _log = logs.named("engine.dns")
@@ -36,6 +42,25 @@ class NameServer:
             await self.stop()
             await self._bind(address, 0)
             _log.info("port 53 is taken, queries are redirected", extra=logs.fields(address=address, port=self.port))
+
+    async def start_inside(self, namespace: Path, address: IPv4Address) -> None:
+        """Binds port 53 in a container's network; raises OSError where something there has it, or it is gone."""
+
+        def bound() -> tuple[socket.socket, socket.socket]:
+            by_udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
+            by_tcp = socket.socket(socket.AF_INET, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
+            by_tcp.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            for each in (by_udp, by_tcp):
+                each.setblocking(False)
+                each.bind((str(address), PORT))
+            return by_udp, by_tcp
+
+        by_udp, by_tcp = await asyncio.to_thread(netns.inside, namespace, bound)
+        self.port = PORT
+        self._server = await asyncio.start_server(self._serve_connection, sock=by_tcp)
+        self._transport, _ = await asyncio.get_running_loop().create_datagram_endpoint(
+            lambda: _Datagrams(self._receive), sock=by_udp
+        )
 
     async def stop(self) -> None:
         """Twice is no error."""

@@ -2,28 +2,31 @@
 
 On bridges that users defined the gateway answers names of containers and forwards everything else. On the default
 bridge containers ask the host's resolvers themselves, as far as they can reach them; where the host has only
-resolvers on its loopback (systemd-resolved, dnsmasq), the default bridge's gateway forwards, too.
+resolvers on its loopback (systemd-resolved, dnsmasq), the default bridge's gateway forwards, too. Where the host is
+not on the network itself (macvlan, ipvlan, isolated bridges) the server is inside the container, at 127.0.0.11.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from ipaddress import IPv4Address
 from pathlib import Path
 
 from riad.engine.networks.directory import Directory
 from riad.engine.networks.dns import forward, message
 from riad.engine.networks.dns.message import Code, Query, Type
-from riad.engine.networks.dns.names import Asker, asker, resolve, reverse
+from riad.engine.networks.dns.names import Asker, asker, asker_of, resolve, reverse
 from riad.engine.networks.dns.server import PORT, NameServer
-from riad.engine.networks.endpoints import way_out
+from riad.engine.networks.endpoints import Own, way_out
 from riad.engine.networks.files import ResolvConf, read_resolv_conf, resolv_conf
-from riad.engine.networks.model import Driver, Endpoint, Network
+from riad.engine.networks.model import Address, Network
 from riad.engine.networks.ruleset import ResolverRule, Rule
 from riad.engine.networks.store import SandboxRow
 from riad.kernel import logs
 
 _log = logs.named("engine.dns")
+
+INSIDE = IPv4Address("127.0.0.11")
+"""Where Docker's own resolver is in every container."""
 
 
 class NameService:
@@ -42,18 +45,49 @@ class NameService:
             return self._rules.get(network.id, [])
 
         async def answer(data: bytes, source: IPv4Address, by_tcp: bool) -> bytes | None:
-            return await self._answer(network, data, source, by_tcp=by_tcp)
+            return await self._answer(asker(self._directory, network, source), data, by_tcp=by_tcp)
 
+        gateway = network.pool.gateway
+        if not isinstance(gateway, IPv4Address):
+            return []
         server = NameServer(answer)
         try:
-            await server.start(network.pool.gateway)
+            await server.start(gateway)
         except OSError as error:
             _log.error("names are not served", extra=logs.fields(network=network.name, error=str(error)))
             return []
         self._servers[network.id] = server
-        redirect = ResolverRule(network.pool.gateway, server.port)
+        redirect = ResolverRule(gateway, server.port)
         self._rules[network.id] = [] if server.port == PORT else [redirect]
         return self._rules[network.id]
+
+    async def serve_inside(self, row: SandboxRow, own: Own, namespace: Path) -> None:
+        """Answers inside the container itself where none of its networks has a server at its gateway.
+
+        Called again when its networks have changed. What listens on port 53 there already keeps it.
+        """
+        if not needs_inside(own):
+            await self.stop_inside(row.container_id)
+            return
+        if row.container_id in self._servers:
+            return
+
+        async def answer(data: bytes, _: IPv4Address, by_tcp: bool) -> bytes | None:
+            return await self._answer(asker_of(self._directory, row.container_id), data, by_tcp=by_tcp)
+
+        server = NameServer(answer)
+        try:
+            await server.start_inside(namespace, INSIDE)
+        except OSError as error:
+            _log.error("names are not served", extra=logs.fields(container=row.container_id[:12], error=str(error)))
+            return
+        self._servers[row.container_id] = server
+
+    async def stop_inside(self, container_id: str) -> None:
+        """Twice is no error."""
+        server = self._servers.pop(container_id, None)
+        if server is not None:
+            await server.stop()
 
     async def stop(self, network: Network) -> list[Rule]:
         """Stops answering; returns the rules to remove. Twice is no error."""
@@ -68,30 +102,32 @@ class NameService:
         self._servers.clear()
         self._rules.clear()
 
-    def resolv_conf(self, row: SandboxRow, networks: Sequence[tuple[Network, Endpoint]]) -> str:
+    def resolv_conf(self, row: SandboxRow, own: Own) -> str:
         """The text of the container's /etc/resolv.conf."""
         host = self._host()
         search = row.names.search or host.search
         options = row.names.options or host.options
         if row.on_host:
             return resolv_conf(row.names.servers or host.servers, search, options)
-        named = [pair for pair in networks if pair[0].has_names]
+        named = [pair for pair in own if pair[0].has_names]
         if not named:
-            return resolv_conf(row.names.servers or host.reachable or self._default_gateway(), search, options)
-        first = way_out(named) or named[0][1]
-        gateway = next(network.pool.gateway for network, each in named if each is first and network.pool)
+            ipv6 = any(endpoint.address6 is not None for _, endpoint in own)
+            servers = row.names.servers or host.reachable(ipv6=ipv6) or self._default_gateway()
+            return resolv_conf(servers, search, options)
         if not any(option.startswith("ndots:") for option in options):
             options = (*options, "ndots:0")  # a container's name is tried as it is before any search domain
-        return resolv_conf([str(gateway)], [domain for domain in search if domain != "."], options)
+        return resolv_conf([str(_own_server(named))], [domain for domain in search if domain != "."], options)
 
     def _is_needed(self, network: Network) -> bool:
-        return network.has_names or (network.is_default and not self._host().reachable)
+        if not network.answers_at_gateway:
+            return False
+        return network.has_names or (network.is_default and not self._host().reachable(ipv6=False))
 
     def _default_gateway(self) -> list[str]:
         return [
             str(network.pool.gateway)
             for network in self._directory.networks()
-            if network.is_default and network.driver is Driver.BRIDGE and network.pool is not None
+            if network.is_default and network.pool is not None
         ]
 
     def _host(self) -> ResolvConf:
@@ -100,14 +136,13 @@ class NameService:
         except OSError:
             return ResolvConf()
 
-    async def _answer(self, network: Network, data: bytes, source: IPv4Address, *, by_tcp: bool) -> bytes | None:
+    async def _answer(self, who: Asker | None, data: bytes, *, by_tcp: bool) -> bytes | None:
         try:
             query = message.parse_query(data)
         except message.NotAQueryError:
             return message.format_error(data)
         if not query.is_plain:
             return message.failure(query, Code.NOT_IMPLEMENTED)
-        who = asker(self._directory, network, source)
         own = self._own_answer(query, who) if who is not None else None
         if own is not None:
             return own if by_tcp or len(own) <= message.LARGEST_DATAGRAM else message.shortened(query)
@@ -129,5 +164,18 @@ class NameService:
         found = resolve(self._directory, who, query.name)
         if not found:
             return None
-        # The name exists: asked for anything but its IPv4 addresses it has no data, which is not "no such name".
-        return message.addresses(query, found if query.type == Type.A else [])
+        # The name exists: asked for anything but its addresses it has no data, which is not "no such name".
+        version = {Type.A: 4, Type.AAAA: 6}.get(Type(query.type)) if query.type in tuple(Type) else None
+        return message.addresses(query, [address for address in found if address.version == version])
+
+
+def needs_inside(own: Own) -> bool:
+    named = [network for network, _ in own if network.has_names]
+    return bool(named) and not any(network.answers_at_gateway for network in named)
+
+
+def _own_server(named: Own) -> Address:
+    """The server that a container with names asks: the gateway of its way out, of another network, or inside."""
+    answering = [pair for pair in named if pair[0].answers_at_gateway]
+    first = way_out(answering) or (answering[0] if answering else None)
+    return INSIDE if first is None or first[0].pool is None else first[0].pool.gateway
