@@ -42,6 +42,7 @@ from riad.engine.dockerapi import (
     auth,
     build,
     commit,
+    container_logs,
     container_streams,
     containers,
     distribution,
@@ -187,6 +188,7 @@ class Daemon:
         for task in list(self.engine.tasks):
             task.cancel()
         await asyncio.gather(*self.engine.tasks, return_exceptions=True)
+        await self.engine.keeper.close()
         await self.networks.close()
         cgroups.remove(self.engine.cgroup_parent)  # stays while containers run in it
         self.state.close()
@@ -286,6 +288,7 @@ def assemble(config: EngineConfig, *, suggest: Suggest = no_suggestion) -> Daemo
         *events.routes(events=happenings, clock=clock),
         *containers.routes(engine=engine, executions=executions),
         *container_streams.routes(engine=engine),
+        *container_logs.routes(engine=engine),
         *exec_routes.routes(engine=engine, executions=executions),
         *archive.routes(copier=Copier(engine)),
         *images.routes(images=image_store),

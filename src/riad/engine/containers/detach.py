@@ -5,24 +5,23 @@ from __future__ import annotations
 from riad.kernel.faults import invalid
 
 DEFAULT_KEYS = "ctrl-p,ctrl-q"
-_SPECIAL = {"@": 0, "[": 27, "\\": 28, "]": 29, "^": 30, "_": 31}
+_CONTROL = {f"ctrl-{character}": code for code, character in enumerate("@abcdefghijklmnopqrstuvwxyz[\\]^_")}
+_NAMED = _CONTROL | {"DEL": 127}
 
 
 def parse_keys(text: str) -> bytes:
-    """`ctrl-a,x` → the bytes. Raises INVALID naming the key."""
-    return bytes(_key(key.strip()) for key in (text or DEFAULT_KEYS).split(","))
+    """`ctrl-a,x` → the bytes; the default for none. Raises INVALID with Docker's sentence.
+
+    A key is one character, `DEL`, or `ctrl-` with a letter or one of ``@ [ \\ ] ^ _``.
+    """
+    try:
+        return bytes(_key(key) for key in (text or DEFAULT_KEYS).split(","))
+    except (KeyError, ValueError):
+        raise invalid(f"Invalid detach keys ({text}) provided") from None
 
 
 def _key(key: str) -> int:
-    if len(key) == 1 and key.isascii():
-        return ord(key)
-    name = key.lower().removeprefix("ctrl-")
-    if key.lower().startswith("ctrl-") and len(name) == 1:
-        if "a" <= name <= "z":
-            return ord(name) - ord("a") + 1
-        if name in _SPECIAL:
-            return _SPECIAL[name]
-    raise invalid(f"Invalid detach keys ({key}): use letters or ctrl-<a-z @ [ \\ ] ^ _>, separated by commas")
+    return ord(key) if len(key) == 1 and key.isascii() else _NAMED[key if key in _NAMED else key.lower()]
 
 
 class Detector:

@@ -8,9 +8,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+from riad.engine.containers.logs.keep import Keeper
 from riad.engine.containers.model import Container
 from riad.engine.containers.registry import Registry
 from riad.engine.containers.spec import Host
+from riad.engine.host.inotify import Watches
 from riad.engine.host.runc import Runtime
 from riad.engine.images.local import Images
 from riad.engine.networks.networks import Networks
@@ -82,6 +84,7 @@ class Engine:
     init_program: str | None = None
     swap_limits: bool = False
     """The host counts swap per control group."""
+    keeper: Keeper = field(default_factory=lambda: Keeper(Watches()))
     tasks: set[asyncio.Task[None]] = field(default_factory=set)
 
     def group(self, container: Container) -> str:

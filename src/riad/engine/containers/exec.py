@@ -20,8 +20,8 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from riad.engine.containers import bundle, spec, user
-from riad.engine.containers.attach import STDERR, STDOUT
+from riad.engine.containers import bundle, detach, spec, user
+from riad.engine.containers.attach import STDERR, STDOUT, Output
 from riad.engine.containers.capabilities import effective
 from riad.engine.containers.engine import Engine
 from riad.engine.containers.model import Container, Phase
@@ -36,6 +36,7 @@ _AFTER_EXIT = 2.0
 """Seconds that a process in the background may keep the streams open after the command itself has ended."""
 _REMEMBERED = 256
 _DEADLINE = 60.0
+_READ = 2**18
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +51,8 @@ class ExecWish:
     stderr: bool = False
     privileged: bool = False
     detach_keys: str = ""
+    console_size: tuple[int, int] | None = None
+    """Height and width."""
 
 
 @dataclass(slots=True)
@@ -89,20 +92,26 @@ class Executions:
             del self._known[exec_id]
 
 
-def create(engine: Engine, executions: Executions, container: Container, wish: ExecWish) -> Exec:
-    """Raises CONFLICT where the container does not run, INVALID without a command."""
-    _check_running(engine.registry.fresh(container))
+def create(engine: Engine, executions: Executions, container: Container, wish: ExecWish, *, reference: str) -> Exec:
+    """Raises CONFLICT where the container, named as the client did, does not run; INVALID without a command."""
+    _check_running(engine.registry.fresh(container), reference)
     if not wish.command or not wish.command[0]:
         raise invalid("No exec command specified")
+    try:
+        detach.parse_keys(wish.detach_keys)
+    except Fault:
+        raise invalid(f"Invalid escape keys ({wish.detach_keys}) provided") from None
     execution = Exec(new_id(), container.id, wish)
     executions.add(execution)
     engine.announce(container, f"exec_create: {' '.join(wish.command)}", execID=execution.id)
     return execution
 
 
-def _check_running(container: Container) -> None:
+def _check_running(container: Container, reference: str) -> None:
     if container.phase is Phase.PAUSED:
-        raise conflict(f"container {container.name} is paused, unpause the container before exec")
+        raise conflict(f"Container {reference} is paused, unpause the container before exec")
+    if container.phase is Phase.RESTARTING:
+        raise conflict(f"Container {container.id} is restarting, wait until the container is running")
     if container.phase is not Phase.RUNNING:
         raise conflict(f"container {container.id} is not running")
 
@@ -116,26 +125,37 @@ class Streams:
     ended: bool = False
     """All output was read."""
 
-    async def output(self) -> AsyncIterator[tuple[int, bytes]]:
-        """(STDOUT | STDERR, data) as it comes, until all have ended."""
-        pending = {asyncio.ensure_future(pipe.read()): kind for kind, pipe in self.outputs.items()}
+    async def output(self) -> AsyncIterator[Output]:
+        """As it comes, until all have ended."""
+        pending = {asyncio.ensure_future(pipe.read(_READ)): kind for kind, pipe in self.outputs.items()}
         try:
             while pending:
                 done, _ = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
                 for future in done:
                     kind = pending.pop(future)
                     if data := future.result():
-                        pending[asyncio.ensure_future(self.outputs[kind].read())] = kind
-                        yield kind, data
+                        yield [(kind, data)]
+                        pending[asyncio.ensure_future(self.outputs[kind].read(_READ))] = kind
             self.ended = True
         finally:
             for future in pending:
                 future.cancel()
 
-    def end_input(self) -> None:
-        """A terminal stays open: it is for output, too."""
+    async def read_on(self) -> None:
+        """Reads what nobody wants to see, because the process would wait for that."""
+        async for _ in self.output():
+            pass
+
+    async def send(self, data: bytes) -> None:
+        """Input for the process. Raises OSError when it reads no more."""
+        if self.stdin is not None:
+            await self.stdin.write(data)
+
+    def end(self) -> bool:
+        """The client's input has ended; the session goes on. A terminal stays open: it is for output, too."""
         if self.stdin is not None and self.stdin not in self.outputs.values():
             self.stdin.close()
+        return False
 
     def close(self) -> None:
         for pipe in (self.stdin, *self.outputs.values()):
@@ -175,7 +195,7 @@ def check_startable(engine: Engine, execution: Exec) -> Container:
     if execution.running or execution.exit_code is not None:
         raise conflict(f"exec command {execution.id} is already running or has run")
     container = engine.registry.find(execution.container_id)
-    _check_running(container)
+    _check_running(container, container.name)
     return container
 
 
@@ -235,7 +255,7 @@ async def _spawn(engine: Engine, execution: Exec, folder: Path, *, detached: boo
     finally:
         for handle in filter(None, theirs):
             os.close(handle)
-    stdin, *outputs = (Pipe(handle) if handle is not None else None for handle in ours)
+    stdin, *outputs = (Pipe(handle, roomy=True) if handle is not None else None for handle in ours)
     return Streams(stdin, {kind: pipe for kind, pipe in zip((STDOUT, STDERR), outputs, strict=True) if pipe})
 
 
@@ -273,11 +293,14 @@ async def _follow(engine: Engine, container: Container, execution: Exec, streams
     execution.exit_code = 0 if code is None else code
     execution.running = False
     execution.terminal = None
-    with contextlib.suppress(Fault):
-        engine.announce(
-            engine.registry.fresh(container), "exec_die", execID=execution.id, exitCode=str(execution.exit_code)
-        )
+    announce(engine, execution, "exec_die", exitCode=str(execution.exit_code))
     asyncio.get_running_loop().call_later(_AFTER_EXIT, streams.close)
+
+
+def announce(engine: Engine, execution: Exec, action: str, **attributes: str) -> None:
+    """Publishes an event of its container, unless that has gone."""
+    if (container := engine.registry.get(execution.container_id)) is not None:
+        engine.announce(container, action, execID=execution.id, **attributes)
 
 
 def resize(execution: Exec, *, height: int, width: int) -> None:

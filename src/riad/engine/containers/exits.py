@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 
 from riad.engine.containers import held, restart, rootfs, sources
 from riad.engine.containers.engine import Engine
+from riad.engine.containers.logs.options import bounds
 from riad.engine.containers.model import Container, Phase
 from riad.engine.containers.registry import settle
 from riad.engine.host import cgroups, conmon, pidfd
@@ -29,7 +30,16 @@ def watch(engine: Engine, container: Container) -> None:
     """Follows the running container to its end."""
     companion = engine.registry.companion(container.id)
     companion.process_gone.clear()
+    _keep_log(engine, container)
     companion.watcher = engine.spawn(_watch(engine, container))
+
+
+def _keep_log(engine: Engine, container: Container) -> None:
+    wish = container.settings.host.log
+    if wish.driver != "none":
+        log, bundle = engine.paths.log(container.id), engine.paths.bundle(container.id)
+        with _logged(container, "log"):
+            engine.keeper.watch(container.id, log, bundle=bundle, bounds=bounds(wish.driver, wish.options))
 
 
 async def _watch(engine: Engine, container: Container) -> None:
@@ -63,6 +73,7 @@ async def finish(engine: Engine, container: Container) -> None:
         finished_at=finished_at,
         oom_killed=bool(ended and ended.oom_killed),
     )
+    engine.keeper.forget(container.id)
     container = engine.registry.change(container, phase=Phase.RESTARTING if again else Phase.EXITED, run=run)
     if run.oom_killed:
         engine.announce(container, "oom")

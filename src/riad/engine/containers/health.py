@@ -143,8 +143,8 @@ async def _probe(engine: Engine, container: Container, check: Check) -> Probe:
         return Probe(began, engine.clock.now(), execution.exit_code or 1, fault.message)
     try:
         async with asyncio.timeout(check.timeout):
-            async for _, data in streams.output():
-                output = (output + data)[:_OUTPUT]
+            async for batch in streams.output():
+                output = (output + b"".join(data for _, data in batch))[: _OUTPUT + 1]
             await asyncio.wait([followed])
         code = execution.exit_code if execution.exit_code is not None else 1
     except TimeoutError:

@@ -16,7 +16,7 @@ from dataclasses import replace
 from riad.engine.containers import bundle, exits, health, held, linking, rootfs, sources, spec, user
 from riad.engine.containers.create import network_mode, shares_network_with
 from riad.engine.containers.engine import Engine
-from riad.engine.containers.logs import log_limit
+from riad.engine.containers.logs.options import bounds
 from riad.engine.containers.model import Container, Phase, Run
 from riad.engine.containers.registry import settle
 from riad.engine.host import apparmor, conmon, devices, facts
@@ -137,7 +137,7 @@ def _launch_wish(engine: Engine, container: Container) -> conmon.Launch:
         bundle=engine.paths.bundle(container.id),
         exits=engine.paths.exits,
         log=None if settings.host.log.driver == "none" else engine.paths.log(container.id),
-        log_limit=log_limit(settings.host.log.options.get("max-size", "-1")),
+        log_limit=bounds(settings.host.log.driver, settings.host.log.options).while_away,
         terminal=settings.tty,
         stdin=settings.open_stdin,
         leave_stdin_open=settings.open_stdin and (settings.tty or not settings.stdin_once),

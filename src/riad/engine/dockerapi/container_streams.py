@@ -1,165 +1,152 @@
-"""/containers/ID/attach and /logs: raw and framed streams of a container."""
+"""/containers/ID/attach, over a hijacked connection or a WebSocket."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import socket
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from typing import Any
 
 from aiohttp import web
 
-from riad.engine.containers import attach, detach, logs, wait
+from riad.engine.containers import attach, detach
+from riad.engine.containers.attach import STDERR, STDOUT, Attached
 from riad.engine.containers.engine import Engine
-from riad.engine.containers.model import Container, Phase
+from riad.engine.containers.logs.read import Selection, read
+from riad.engine.containers.logs.show import Show, View
+from riad.engine.containers.model import Container
+from riad.engine.dockerapi import sessions
 from riad.engine.dockerapi.app import cancellable
-from riad.engine.dockerapi.streams import Hijacked, RawStream, chunked, frame, hijack, stream_type
-from riad.engine.dockerapi.wire import flag, parse_moment, whole
-from riad.kernel.faults import Fault, Kind, invalid
+from riad.engine.dockerapi.container_logs import check_readable, following
+from riad.engine.dockerapi.streams import Hijacked, hijack, stream_type
+from riad.engine.dockerapi.websockets import WebSocket
+from riad.engine.dockerapi.wire import flag, version_of
 
-_EVERYTHING = logs.Selection()
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What the client asked for; `outputs` are the streams to be shown."""
+
+    outputs: frozenset[int]
+    stdin: bool
+    logs: bool
+    stream: bool
+    keys: bytes
 
 
 def routes(*, engine: Engine) -> list[web.RouteDef]:
-    def named(request: web.Request) -> Container:
-        return engine.registry.find(request.match_info["id"])
-
     @cancellable
     async def attach_(request: web.Request) -> web.StreamResponse:
-        container = named(request)
-        keys = detach.parse_keys(request.query.get("detachKeys", ""))
-        query = request.query
-        wanted = {1: flag(query, "stdout"), 2: flag(query, "stderr")}
+        container, wish = _asked(engine, request)
         await request.read()
-        connecting = attach.attach(engine, container) if flag(query, "stream") else None
-        upgraded = "upgrade" in request.headers
-        tty = container.settings.tty
-        stream = await hijack(request, content_type=stream_type(request, tty=tty or not upgraded))
-        session = Session(stream, wanted, framed=not tty)
+        connecting = _connecting(engine, container, wish)
+        framed = not container.settings.tty
+        # Clients that did not upgrade are old ones: they know one type only.
+        bare = not framed or "upgrade" not in request.headers
+        client = await hijack(request, content_type=stream_type(request, tty=bare))
         try:
-            if flag(query, "logs"):
-                async for entries in logs.read(engine.paths.log(container.id), _EVERYTHING):
-                    for entry in entries:
-                        await session.show(entry.stream, entry.text)
-            if connecting is not None:
-                takes_input = flag(query, "stdin") and container.settings.open_stdin
-                await session.run(connecting, detach.Detector(keys) if takes_input else None)
-                if session.detached:
-                    engine.announce(container, "detach")
-        except ConnectionError:
-            pass
+            await _Session(engine, container, wish, framed=framed).run(client, connecting)
         finally:
-            await stream.close()
+            await client.close()
         return Hijacked()
 
     @cancellable
-    async def logs_(request: web.Request) -> web.StreamResponse:
-        container = named(request)
-        selection = _selection(request)
-        if container.settings.host.log.driver == "none":
-            raise Fault(Kind.UNSUPPORTED, "configured logging driver does not support reading")
-        follow = flag(request.query, "follow")
-        ended = wait.begin_wait(engine, container, "next-exit") if follow and _may_grow(container) else None
-        stamps, tty = flag(request.query, "timestamps"), container.settings.tty
-        response = await chunked(request, content_type=stream_type(request, tty=tty))
+    async def attach_websocket(request: web.Request) -> web.StreamResponse:
+        container, wish = _asked(engine, request, everything=version_of(request) < (1, 42))
+        client = await WebSocket.accept(request)
         try:
-            async for entries in logs.read(engine.paths.log(container.id), selection, ended=ended):
-                await response.write(b"".join(_shown(entry, stamps=stamps, tty=tty) for entry in entries))
+            await _Session(engine, container, wish, framed=False).run(client, _connecting(engine, container, wish))
         finally:
-            if ended is not None:
-                ended.cancel()
-        await response.write_eof()
-        return response
+            await client.close()
+        return client.response
 
     one = "/containers/{id:/?[^/]+}"
-    return [web.post(one + "/attach", attach_), web.get(one + "/logs", logs_)]
+    return [web.post(one + "/attach", attach_), web.get(one + "/attach/ws", attach_websocket)]
 
 
-def _may_grow(container: Container) -> bool:
-    return container.phase in (Phase.STARTING, Phase.RUNNING, Phase.PAUSED, Phase.RESTARTING)
+def _asked(engine: Engine, request: web.Request, *, everything: bool = False) -> tuple[Container, Wish]:
+    """Raises everything that can be said before the connection leaves HTTP."""
+    query, reference = request.query, request.match_info["id"]
+    keys = detach.parse_keys(query.get("detachKeys", ""))
+    container = engine.registry.find(reference)
+    attach.check_attachable(container, reference)
+    outputs = {kind for kind, name in ((STDOUT, "stdout"), (STDERR, "stderr")) if everything or flag(query, name)}
+    stdin = (everything or flag(query, "stdin")) and container.settings.open_stdin
+    wish = Wish(frozenset(outputs), stdin, flag(query, "logs"), flag(query, "stream"), keys)
+    if wish.logs:
+        check_readable(container)
+    return container, wish
 
 
-def _selection(request: web.Request) -> logs.Selection:
-    query = request.query
-    stdout, stderr = flag(query, "stdout"), flag(query, "stderr")
-    if not stdout and not stderr:
-        raise invalid("Bad parameters: you must choose at least one stream")
-    tail = None if query.get("tail", "") in ("", "all") else whole(query, "tail")
-    return logs.Selection(
-        stdout=stdout,
-        stderr=stderr,
-        since=parse_moment(query.get("since", ""), name="since"),
-        until=parse_moment(query.get("until", ""), name="until"),
-        tail=None if tail is not None and tail < 0 else tail,
-    )
+def _connecting(engine: Engine, container: Container, wish: Wish) -> asyncio.Future[socket.socket | None] | None:
+    return attach.connect(engine, container) if wish.stream else None
 
 
-def _shown(entry: logs.Entry, *, stamps: bool, tty: bool) -> bytes:
-    text = entry.stamp() + b" " + entry.text if stamps else entry.text
-    return text if tty else frame(entry.stream, text)
-
-
-class Session:
-    """Copies between a hijacked connection and a container until either has ended or the detach keys were typed."""
-
-    def __init__(self, stream: RawStream, wanted: dict[int, bool], *, framed: bool) -> None:
-        self._stream = stream
-        self._wanted = wanted
+class _Session:
+    def __init__(self, engine: Engine, container: Container, wish: Wish, *, framed: bool) -> None:
+        self._engine = engine
+        self._container = container
+        self._wish = wish
         self._framed = framed
-        self.detached = False
 
-    async def show(self, kind: int, data: bytes) -> None:
-        if self._wanted.get(kind):
-            await self._stream.write(frame(kind, data) if self._framed else data)
-
-    async def run(self, connecting: asyncio.Future[socket.socket | None], keys: detach.Detector | None) -> None:
-        """`keys` is None where the client gives no input."""
-        connection = await self._unless_gone(connecting)
+    async def run(self, client: sessions.Client, connecting: asyncio.Future[socket.socket | None] | None) -> None:
+        self._engine.announce(self._container, "attach")
+        if connecting is None:
+            if self._wish.logs:
+                await sessions.converse(client, self._logged(follow=False), None)
+            return
+        connection = await _unless_gone(client, connecting)
         if connection is None:
             return
-        attached = attach.Attached(connection)
-        tasks = {asyncio.ensure_future(self._output(attached))}
-        if keys is not None:
-            tasks.add(asyncio.ensure_future(self._input(attached, keys)))
-        gone = asyncio.ensure_future(self._stream.gone.wait())
+        attached = Attached(connection, attach.ends_input(self._container.settings))
+        given = attached if self._wish.stdin else None
+        keys = detach.Detector(self._wish.keys) if self._container.settings.tty else None
         try:
-            while tasks:
-                done, _ = await asyncio.wait({*tasks, gone}, return_when=asyncio.FIRST_COMPLETED)
-                output_ended = any(task.result() == "output" for task in done if task is not gone)
-                tasks -= done
-                if gone in done or output_ended or self.detached:
-                    return
+            ending = await sessions.converse(client, self._output(attached), given, keys)
         finally:
-            for task in (*tasks, gone):
-                task.cancel()
-            attached.close()
+            attach.leave(self._engine, attached, gave_input=self._wish.stdin)
+        if ending is sessions.Ending.DETACHED:
+            self._engine.announce(self._container, "detach")
 
-    async def _unless_gone(self, connecting: asyncio.Future[socket.socket | None]) -> socket.socket | None:
-        gone = asyncio.ensure_future(self._stream.gone.wait())
+    def _output(self, attached: Attached) -> AsyncIterator[bytes]:
+        """With `logs` everything comes from the log, followed: so nothing between past and present is lost or twice."""
+        if self._wish.logs:
+            return self._logged(follow=True, beside=attached)
+        shown = sessions.framed if self._framed else sessions.raw
+        return shown(attached.output(), set(self._wish.outputs))
+
+    async def _logged(self, *, follow: bool, beside: Attached | None = None) -> AsyncIterator[bytes]:
+        outputs = self._wish.outputs
+        show = Show(View(STDOUT in outputs, STDERR in outputs, framed=self._framed))
+        followed = following(self._engine, self._container) if follow else None
+        reading = asyncio.ensure_future(_ignore(beside)) if beside is not None else None
         try:
-            waiting: list[asyncio.Future[Any]] = [connecting, gone]
-            await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-            return connecting.result() if connecting.done() else None
+            log = self._engine.paths.log(self._container.id)
+            async for block in read(log, Selection(), follow=followed, unfinished=True):
+                if data := show(block.data):
+                    yield data
         finally:
-            gone.cancel()
-            connecting.cancel()
+            if followed is not None:
+                followed.ended.cancel()
+            if reading is not None:
+                reading.cancel()
 
-    async def _output(self, attached: attach.Attached) -> str:
-        with contextlib.suppress(ConnectionError):
-            async for kind, data in attached.output():
-                await self.show(kind, data)
-        return "output"
 
-    async def _input(self, attached: attach.Attached, keys: detach.Detector) -> str:
-        with contextlib.suppress(ConnectionError):
-            while data := await self._stream.read():
-                passed, self.detached = keys.feed(data)
-                if passed:
-                    await attached.send(passed)
-                if self.detached:
-                    return "input"
-            if rest := keys.rest():
-                await attached.send(rest)
-        if not self._stream.gone.is_set():
-            attached.end_input()
-        return "input"
+async def _ignore(attached: Attached) -> None:
+    """conmon waits for those that do not read."""
+    async for _ in attached.output():
+        pass
+
+
+async def _unless_gone(
+    client: sessions.Client, connecting: asyncio.Future[socket.socket | None]
+) -> socket.socket | None:
+    gone = asyncio.ensure_future(client.gone.wait())
+    try:
+        waiting: set[asyncio.Future[Any]] = {connecting, gone}
+        await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        return connecting.result() if connecting.done() else None
+    finally:
+        gone.cancel()
+        connecting.cancel()

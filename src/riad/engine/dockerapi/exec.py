@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from typing import Any
 
 from aiohttp import web
 
 from riad.engine.containers import detach
 from riad.engine.containers import exec as executing
+from riad.engine.containers.attach import STDERR, STDOUT
 from riad.engine.containers.engine import Engine
 from riad.engine.containers.exec import Exec, Executions, ExecWish, Streams
+from riad.engine.dockerapi import sessions
 from riad.engine.dockerapi.app import cancellable
-from riad.engine.dockerapi.streams import STDOUT, Hijacked, RawStream, frame, hijack, stream_type
+from riad.engine.dockerapi.streams import Hijacked, frame, hijack, stream_type
 from riad.engine.dockerapi.wire import Shape, json_body, json_response, whole
 from riad.kernel.faults import Fault, invalid
 from riad.oci.fields import field, texts
@@ -24,30 +25,29 @@ _RESIZE_DEADLINE = 5.0
 def routes(*, engine: Engine, executions: Executions) -> list[web.RouteDef]:
     async def create(request: web.Request) -> web.Response:
         container = engine.registry.find(request.match_info["id"])
-        execution = executing.create(engine, executions, container, read_wish(await json_body(request)))
+        wish = read_wish(await json_body(request))
+        execution = executing.create(engine, executions, container, wish, reference=request.match_info["id"])
         return json_response({"Id": execution.id}, status=201)
 
     @cancellable
     async def start(request: web.Request) -> web.StreamResponse:
         execution = executions.get(request.match_info["id"])
         body = await json_body(request, empty={})
-        size = body.get("ConsoleSize")
-        console_size = (int(size[0]), int(size[1])) if isinstance(size, list) and len(size) == 2 else None
+        size = console_size(body) or execution.wish.console_size
         if field(body, "Detach", bool, False):
             await asyncio.shield(executing.start(engine, execution, detached=True))
             return web.Response(status=200)
         wish = execution.wish
-        keys = detach.parse_keys(wish.detach_keys)
         executing.check_startable(engine, execution)
         stream = await hijack(request, content_type=stream_type(request, tty=wish.tty))
         with contextlib.suppress(ConnectionError):
             try:
-                streams, followed = await asyncio.shield(executing.start(engine, execution, console_size=console_size))
+                streams, followed = await asyncio.shield(executing.start(engine, execution, console_size=size))
             except Fault as fault:  # too late for a status: Docker writes the message into the stream
                 text = f"{fault.message}\r\n".encode()
                 await stream.write(text if wish.tty else frame(STDOUT, text))
             else:
-                await _converse(stream, execution, streams, followed, detach.Detector(keys))
+                await _converse(engine, stream, execution, streams, followed)
         await stream.close()
         return Hijacked()
 
@@ -85,7 +85,19 @@ def read_wish(body: Shape) -> ExecWish:
         stderr=field(body, "AttachStderr", bool, False),
         privileged=field(body, "Privileged", bool, False),
         detach_keys=field(body, "DetachKeys", str, ""),
+        console_size=console_size(body),
     )
+
+
+def console_size(body: Shape) -> tuple[int, int] | None:
+    """`ConsoleSize`, height and width; None where it was not said. Raises INVALID for what is not two numbers."""
+    size = body.get("ConsoleSize")
+    match size:
+        case None:
+            return None
+        case [int(height), int(width)] if min(height, width) >= 0:
+            return height, width
+    raise invalid("ConsoleSize: expected [height, width]")
 
 
 def exec_shape(execution: Exec) -> Shape:
@@ -106,59 +118,28 @@ def exec_shape(execution: Exec) -> Shape:
         "OpenStdout": wish.stdout,
         "CanRemove": execution.exit_code is not None,
         "ContainerID": execution.container_id,
-        "DetachKeys": "",
+        "DetachKeys": detach.parse_keys(wish.detach_keys).decode("latin-1") if wish.detach_keys else "",
         "Pid": execution.pid,
     }
 
 
 async def _converse(
-    stream: RawStream, execution: Exec, streams: Streams, followed: asyncio.Task[None], keys: detach.Detector
+    engine: Engine, client: sessions.Client, execution: Exec, streams: Streams, followed: asyncio.Task[None]
 ) -> None:
     """Ends after the exit code is known, because the client asks for it at once."""
+    wish = execution.wish
+    keys = detach.Detector(detach.parse_keys(wish.detach_keys)) if wish.tty else None
+    show = sessions.raw if wish.tty else sessions.framed
+    ending = None
     try:
-        await _copy(stream, streams, execution.wish, keys)
+        output = show(streams.output(), {STDOUT, STDERR})
+        ending = await sessions.converse(client, output, streams if wish.stdin else None, keys)
         if streams.ended:
             await asyncio.wait([followed])
     finally:
         if not execution.running:
             streams.close()
-
-
-async def _copy(stream: RawStream, streams: Streams, wish: ExecWish, keys: detach.Detector) -> None:
-    """Until the output has ended, the client has gone, or it typed the detach keys."""
-    output = asyncio.ensure_future(_output(stream, streams, framed=not wish.tty))
-    typed = asyncio.ensure_future(_input(stream, streams, keys)) if wish.stdin else None
-    gone = asyncio.ensure_future(stream.gone.wait())
-    waiting: set[asyncio.Future[Any]] = {output, gone} | ({typed} if typed is not None else set())
-    try:
-        while not (output.done() or gone.done()):
-            done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-            if typed in done and typed is not None and typed.result():
-                return
-    finally:
-        for task in filter(None, (output, typed, gone)):
-            task.cancel()
-
-
-async def _output(stream: RawStream, streams: Streams, *, framed: bool) -> None:
-    with contextlib.suppress(ConnectionError):
-        async for kind, data in streams.output():
-            await stream.write(frame(kind, data) if framed else data)
-
-
-async def _input(stream: RawStream, streams: Streams, keys: detach.Detector) -> bool:
-    """True when the detach keys were typed."""
-    pipe = streams.stdin
-    if pipe is None:
-        return False
-    with contextlib.suppress(ConnectionError, OSError):
-        while data := await stream.read():
-            passed, detached = keys.feed(data)
-            if passed:
-                await pipe.write(passed)
-            if detached:
-                return True
-        if rest := keys.rest():
-            await pipe.write(rest)
-    streams.end_input()
-    return False
+        else:
+            engine.spawn(streams.read_on())
+    if ending is sessions.Ending.DETACHED:
+        executing.announce(engine, execution, "exec_detach")

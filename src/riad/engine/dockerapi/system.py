@@ -12,6 +12,7 @@ from aiohttp import web
 
 from riad import __version__
 from riad.engine.containers.engine import Engine
+from riad.engine.containers.logs import options as log_options
 from riad.engine.containers.model import Phase
 from riad.engine.dockerapi.wire import (
     API_VERSION,
@@ -106,7 +107,7 @@ def info_shape(engine: Engine, events: Events, about: About) -> Shape:
             "Volume": ["local"],
             "Network": ["bridge", "host", "null"],
             "Authorization": None,
-            "Log": ["json-file", "local", "none"],
+            "Log": sorted(log_options.DRIVERS),
         },
         "MemoryLimit": "memory" in have,
         "SwapLimit": engine.swap_limits,
@@ -123,7 +124,7 @@ def info_shape(engine: Engine, events: Events, about: About) -> Shape:
         "OomKillDisable": not v2,
         "NGoroutines": 1,
         "SystemTime": moment(engine.clock.now()),
-        "LoggingDriver": "json-file",
+        "LoggingDriver": log_options.DEFAULT_DRIVER,
         "CgroupDriver": "cgroupfs",
         "CgroupVersion": "2" if v2 else "1",
         "NEventsListener": events.listeners,

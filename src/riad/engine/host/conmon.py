@@ -40,7 +40,7 @@ class Launch:
     stdin: bool = False
     leave_stdin_open: bool = False
     log_limit: int | None = None
-    """Bytes after which the log begins anew."""
+    """Bytes after which conmon begins a new log by itself, leaving the old one to whoever has another name for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +92,7 @@ async def launch(program: str, runtime: Runtime, wanted: Launch) -> Launched:
                 stdout=subprocess.DEVNULL,
                 stderr=complaints,
                 pass_fds=(writing,),
-                env={"PATH": os.environ.get("PATH", os.defpath), "_OCI_SYNCPIPE": str(writing)},
+                env={"PATH": os.environ.get("PATH", os.defpath), "TZ": "UTC", "_OCI_SYNCPIPE": str(writing)},
                 cwd=wanted.bundle,
                 start_new_session=True,
             )
@@ -135,9 +135,18 @@ def attach(bundle: Path) -> socket.socket:
 
 def resize(bundle: Path, *, height: int, width: int) -> None:
     """Sets the terminal's size. Raises OSError where conmon is gone."""
+    _tell(bundle, f"1 {height} {width}\n")
+
+
+def reopen_log(bundle: Path) -> None:
+    """conmon ends its present log file and puts a new one in its place. Raises OSError where conmon is gone."""
+    _tell(bundle, "2 0 0\n")
+
+
+def _tell(bundle: Path, message: str) -> None:
     handle = os.open(bundle / "ctl", os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
-        os.write(handle, f"1 {height} {width}\n".encode())
+        os.write(handle, message.encode())
     finally:
         os.close(handle)
 

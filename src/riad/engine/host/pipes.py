@@ -5,18 +5,25 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import fcntl
 import os
 import socket
 from pathlib import Path
 
 from riad.engine.host.pidfd import settle
 
+_ROOM = 2**20
+
 
 class Pipe:
     """One non-blocking descriptor that this object owns."""
 
-    def __init__(self, handle: int) -> None:
+    def __init__(self, handle: int, *, roomy: bool = False) -> None:
+        """`roomy` lets a pipe hold more than 64 KiB, for fewer wake-ups per megabyte."""
         os.set_blocking(handle, False)
+        if roomy:
+            with contextlib.suppress(OSError):  # beyond the kernel's bound for this user
+                fcntl.fcntl(handle, fcntl.F_SETPIPE_SZ, _ROOM)
         self.handle = handle
         self._loop = asyncio.get_running_loop()
 
