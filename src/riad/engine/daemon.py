@@ -35,6 +35,7 @@ from riad.engine.containers.connect import Connector
 from riad.engine.containers.engine import Engine, Paths
 from riad.engine.containers.exec import Executions
 from riad.engine.containers.registry import Registry
+from riad.engine.containers.stats import Sampler
 from riad.engine.containers.store import ContainerStore
 from riad.engine.dockerapi import (
     absent,
@@ -42,7 +43,9 @@ from riad.engine.dockerapi import (
     auth,
     build,
     commit,
+    container_files,
     container_logs,
+    container_stats,
     container_streams,
     containers,
     distribution,
@@ -289,6 +292,8 @@ def assemble(config: EngineConfig, *, suggest: Suggest = no_suggestion) -> Daemo
         *containers.routes(engine=engine, executions=executions),
         *container_streams.routes(engine=engine),
         *container_logs.routes(engine=engine),
+        *container_files.routes(engine=engine),
+        *container_stats.routes(engine=engine, sampler=Sampler(engine)),
         *exec_routes.routes(engine=engine, executions=executions),
         *archive.routes(copier=Copier(engine)),
         *images.routes(images=image_store),

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from riad.engine.containers import exits, rootfs, stop
 from riad.engine.containers.engine import Engine
 from riad.engine.containers.model import Container, Phase
+from riad.engine.containers.sizes import on_disk
 from riad.kernel.faults import Fault, conflict
 
 
@@ -68,7 +69,7 @@ async def prune(engine: Engine, wanted: Callable[[Container], bool]) -> tuple[li
     removed, reclaimed = [], 0
     for container in engine.registry:
         if container.phase in (Phase.CREATED, Phase.EXITED) and wanted(container):
-            size = await asyncio.to_thread(rootfs.size, engine, container.id)
+            size = await asyncio.to_thread(on_disk, engine.paths.folder(container.id))
             with contextlib.suppress(Fault):  # started or removed meanwhile
                 await remove(engine, container)
                 removed.append(container.id)

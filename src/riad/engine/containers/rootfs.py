@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -67,13 +66,3 @@ def discard(engine: Engine, container_id: str) -> Path | None:
 def empty(waiting: Path) -> None:
     """Deletes a discarded folder; takes as long as it has files, so call it in a thread."""
     shutil.rmtree(waiting, ignore_errors=True)
-
-
-def size(engine: Engine, container_id: str) -> int:
-    """Bytes that the container's own files take, as du counts. Slow for many files: call it in a thread."""
-    total = 0
-    for parent, _, names in os.walk(engine.paths.folder(container_id) / "diff"):
-        for name in names:
-            with contextlib.suppress(OSError):
-                total += os.lstat(os.path.join(parent, name)).st_blocks * 512
-    return total

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-
 from aiohttp import web
 
 from riad.engine.containers import create, remove, rename, start, stop, top, wait
@@ -44,14 +42,15 @@ def routes(*, engine: Engine, executions: Executions) -> list[web.RouteDef]:
         shapes = [list_shape(engine, container, now=now) for container in found[: limit or None]]
         if flag(request.query, "size"):
             for shape in shapes:
-                shape |= await asyncio.to_thread(sizes, engine, engine.registry.find(shape["Id"]))
+                if container := engine.registry.get(shape["Id"]):  # it may have been removed meanwhile
+                    shape |= await sizes(engine, container)
         return json_response(shapes)
 
     async def inspect(request: web.Request) -> web.Response:
         container = named(request)
         shape = inspect_shape(engine, container, executions.of(container.id))
         if flag(request.query, "size"):
-            shape |= await asyncio.to_thread(sizes, engine, container)
+            shape |= await sizes(engine, container)
         return json_response(shape)
 
     async def start_(request: web.Request) -> web.Response:

@@ -32,6 +32,19 @@ def pack(root: int, where: Place, *, container: str) -> Iterator[bytes]:
     return _gathered(_packed(handle, "" if where.name == "/" else where.name))
 
 
+def pack_contents(root: int) -> Iterator[bytes]:
+    """Pieces of a tar of everything in the directory `root`, names relative to it. Blocking."""
+    return _gathered(_contents(root))
+
+
+def _contents(root: int) -> Iterator[bytes]:
+    seen: dict[tuple[int, int], str] = {}
+    for child in sorted(os.listdir(root)):
+        with contextlib.suppress(FileNotFoundError):
+            yield from _entry(root, child, child, seen)
+    yield b"\0" * (2 * tarfile.BLOCKSIZE)
+
+
 def _packed(handle: int, name: str) -> Iterator[bytes]:
     seen: dict[tuple[int, int], str] = {}
     try:

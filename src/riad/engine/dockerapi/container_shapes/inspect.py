@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 
-from riad.engine.containers import bundle, linking, rootfs
+from riad.engine.containers import bundle, linking
 from riad.engine.containers.create import network_mode
 from riad.engine.containers.engine import Engine
 from riad.engine.containers.health import Health
 from riad.engine.containers.model import Container, Phase
+from riad.engine.containers.sizes import written
 from riad.engine.dockerapi.container_shapes.hostconfig import host_shape
 from riad.engine.dockerapi.container_shapes.parts import docker_status, endpoint_shapes, health_of, mount_shape
 from riad.engine.dockerapi.wire import Shape, moment
@@ -161,7 +163,8 @@ def _port_map(container: Container, sandbox: Sandbox | None) -> Shape:
     return found
 
 
-def sizes(engine: Engine, container: Container) -> Shape:
-    """Bytes of the container's own files, and of those with the image's. Slow: call it in a thread."""
-    own = rootfs.size(engine, container.id)
-    return {"SizeRw": own, "SizeRootFs": own}
+async def sizes(engine: Engine, container: Container) -> Shape:
+    """Bytes of the container's own files, and of those with the image's."""
+    own = await asyncio.to_thread(written, engine.paths.folder(container.id) / "diff")
+    below = sum(engine.images.layers.get(layer).size for layer in container.layers)
+    return {"SizeRw": own, "SizeRootFs": own + below}
