@@ -41,6 +41,8 @@ class RunningEngine:
     root: Path
     flags: tuple[str, ...] = ()
     process: subprocess.Popen[bytes] | None = None
+    launcher: tuple[str | Path, ...] = ("riad.cli.main",)
+    """The module that is run as the daemon, and what comes before the command's own words."""
     _logs: list[Path] = field(default_factory=list)
 
     @property
@@ -72,7 +74,7 @@ class RunningEngine:
                 [
                     sys.executable,
                     "-m",
-                    "riad.cli.main",
+                    *self.launcher,
                     "engine",
                     "--data-root",
                     self.root / "data",
