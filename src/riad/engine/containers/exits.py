@@ -54,8 +54,9 @@ async def finish(engine: Engine, container: Container) -> None:
     companion = engine.registry.companion(container.id)
     container = engine.registry.fresh(container)
     ended = conmon.exit_of(container.id, exits=engine.paths.exits, bundle=engine.paths.bundle(container.id))
-    if ended is None:
-        pidfd.send(container.run.pid, 9)  # conmon was killed: what it held together must not go on alone
+    if ended is None and container.run.pid in cgroups.processes(engine.group(container)):
+        # conmon was killed: what it held together must not go on alone. After a reboot the number is somebody else's.
+        pidfd.send(container.run.pid, 9)
     finished_at = datetime.fromtimestamp(ended.at, UTC) if ended else engine.clock.now()
     code = ended.code if ended else _UNKNOWN
     policy = container.settings.host.restart

@@ -77,6 +77,7 @@ async def resume(engine: Engine, found: Survey, *, rebooted: bool) -> None:
             container = engine.registry.change(
                 container, phase=Phase.RUNNING, run=replace(container.run, started_at=engine.clock.now())
             )
+        container = _as_it_is(engine, container)
         exits.watch(engine, container)
         health.watch(engine, container)
     for container in found.half_started:
@@ -98,6 +99,16 @@ async def resume(engine: Engine, found: Survey, *, rebooted: bool) -> None:
         "containers found again",
         extra=logs.fields(live=len(found.live), ended=len(found.ended), half_started=len(found.half_started)),
     )
+
+
+def _as_it_is(engine: Engine, container: Container) -> Container:
+    """A pause that was not written down (also the one around a commit) is taken back, half an unpause is finished."""
+    frozen = cgroups.frozen(engine.group(container))
+    if container.phase is Phase.PAUSED and not frozen:
+        return engine.registry.change(container, phase=Phase.RUNNING)
+    if container.phase is Phase.RUNNING and frozen:
+        cgroups.thaw(engine.group(container))
+    return container
 
 
 async def _take_back(engine: Engine, container: Container) -> None:

@@ -10,7 +10,7 @@ from riad.engine.containers.engine import Engine
 from riad.engine.containers.model import Container, Phase
 from riad.engine.containers.registry import settle
 from riad.engine.containers.signals import signal_number
-from riad.engine.host import pidfd
+from riad.engine.host import cgroups, pidfd
 from riad.kernel.faults import Fault, Kind, conflict
 
 _DEFAULT_TIMEOUT = 10
@@ -67,8 +67,7 @@ async def force_end(engine: Engine, container: Container) -> None:
     gone = engine.registry.companion(container.id).process_gone
     if container.run.pid and not gone.is_set():
         await send(engine, container, signals.SIGKILL)
-        if container.phase is Phase.PAUSED:
-            await engine.runtime.resume(container.id)
+        cgroups.thaw(engine.group(container))  # whoever froze it: a frozen process cannot even die
     try:
         async with asyncio.timeout(_AFTER_KILL):
             await gone.wait()

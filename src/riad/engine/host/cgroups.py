@@ -85,3 +85,18 @@ def read(group: str, controller: str, file: str) -> str | None:
         return (base / group.lstrip("/") / file).read_text()
     except OSError:
         return None
+
+
+def frozen(group: str) -> bool:
+    """Whether the group's processes are held still (or on their way to it)."""
+    if layout() is Layout.V2:
+        return (read(group, "", "cgroup.freeze") or "").strip() == "1"
+    return (read(group, "freezer", "freezer.state") or "").strip() in ("FROZEN", "FREEZING")
+
+
+def thaw(group: str) -> None:
+    """Lets the group's processes go on; those of a group that is gone need nothing."""
+    v2 = layout() is Layout.V2
+    folder = (ROOT if v2 else ROOT / "freezer") / group.lstrip("/")
+    with contextlib.suppress(OSError), open(folder / ("cgroup.freeze" if v2 else "freezer.state"), "r+") as file:
+        file.write("0" if v2 else "THAWED")
