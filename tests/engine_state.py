@@ -89,10 +89,8 @@ def _files(engine: RunningEngine, known: set[str], running: set[str]) -> Iterato
 
 
 def _links(engine: RunningEngine) -> Iterator[str]:
-    listed = subprocess.run(["ip", "-d", "-j", "link"], capture_output=True, check=True).stdout
     own = instance(engine)
-    links = {link["ifname"] for link in json.loads(listed) if link.get("ifalias", "").startswith(f"riad {own}")}
-    links |= {path.name for path in Path("/sys/class/net").iterdir() if path.name.startswith(f"rv{own[:6]}")}
+    links = {path.name for path in Path("/sys/class/net").iterdir() if _is_of(path, own)}
     networks = _inspected(engine, "network", engine.out("network", "ls", "-q", "--no-trunc").split())
     bridged = [entry for entry in networks if entry["Driver"] == "bridge"]
     ends = sum(len(entry["Containers"]) for entry in bridged)
@@ -101,6 +99,13 @@ def _links(engine: RunningEngine) -> Iterator[str]:
         yield f"{len(pairs)} pairs of links for {ends} endpoints: {sorted(pairs)}"
     if len(links - pairs) != len(bridged):
         yield f"bridges {sorted(links - pairs)} for the networks {[entry['Name'] for entry in bridged]}"
+
+
+def _is_of(link: Path, own: str) -> bool:
+    try:
+        return link.name.startswith(f"rv{own[:6]}") or (link / "ifalias").read_text().startswith(f"riad {own}")
+    except OSError:  # it has gone meanwhile
+        return False
 
 
 def _elements(engine: RunningEngine, containers: list[dict[str, Any]]) -> Iterator[str]:

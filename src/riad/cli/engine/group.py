@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 _FILE = click.Path(path_type=Path, dir_okay=False)
 
 COMMANDS = {
+    "doctor": ("riad.cli.engine.doctor:doctor", "Examine this host and say what to do about each finding."),
     "certs": ("riad.cli.engine.certs:certs", "Make certificates for TCP: an authority, a server's, a client's."),
 }
 

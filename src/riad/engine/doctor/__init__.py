@@ -1,0 +1,1 @@
+"""What the host must have for the engine to work, looked at part by part. Start reading at `examine`."""
