@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import shutil
@@ -13,8 +14,10 @@ from pathlib import Path
 import pytest
 
 from riad.engine.images.local import Images
+from riad.engine.images.model import Layer
 from riad.engine.state import State
 from riad.kernel.faults import Fault, Kind
+from riad.kernel.process import run
 from riad.oci.config import ContainerConfig, ImageConfig
 from riad.oci.digest import digest_of
 from riad.oci.reference import parse_reference
@@ -241,3 +244,107 @@ async def test_what_was_left_half_made_is_cleaned_at_start(tmp_path: Path) -> No
 
 def _text(value: bytes) -> str:
     return value.decode("utf-8", "surrogateescape")
+
+
+def unpacked(images: Images, data: bytes) -> Layer:
+    """A stranger's layer, whose exact bytes have to come back."""
+    layer = images.layers.keep(images.layers.unpack(iter([data]), framed=True))
+    assert b"".join(images.layers.tar(layer.diff_id)) == data
+    return layer
+
+
+async def test_a_strangers_tar_comes_back_byte_for_byte_though_its_files_are_kept_once(images: Images) -> None:
+    archive = tar(
+        entry("a", b"first", uid=5),
+        directory("d"),
+        entry("d/f", b"x" * 5000),
+        entry("d/twice", b"old content"),
+        entry("link", type=tarfile.SYMTYPE, linkname="d"),
+        entry("link/through", b"seen through a link"),
+        entry("d/twice", b"new"),
+        entry("d/through", b"and replaced beside it"),
+        entry("a", type=tarfile.LNKTYPE, linkname="d/f"),
+        entry("d", b"a file now"),
+        entry("hard", b"h" * 700),
+        entry("hard2", type=tarfile.LNKTYPE, linkname="hard"),
+        entry("hard", b"other"),
+    )
+    with pytest.raises(Fault, match="replaces its own files through links"):
+        # The one thing that is refused: replaced through a link, so that nobody can tell what was there.
+        unpacked(images, archive.getvalue())
+    kept = tar(
+        entry("a", b"first", uid=5),
+        directory("d"),
+        entry("d/f", b"x" * 5000),
+        entry("d/twice", b"old content"),
+        entry("d/twice", b"new"),
+        entry("hard", b"h" * 700),
+        entry("hard2", type=tarfile.LNKTYPE, linkname="hard"),
+        entry("hard", b"other"),
+        directory("gone"),
+        entry("gone/below", b"replaced with its folder"),
+        entry("gone", b"a file now"),
+        entry("etc/.wh.removed", b""),
+    )
+    layer = unpacked(images, kept.getvalue())
+    assert (layer.path / "hard2").read_bytes() == b"h" * 700
+    assert (layer.path / "gone").read_bytes() == b"a file now"
+    assert images.layers.incoming.exists()
+    assert not list(images.layers.incoming.iterdir())
+
+
+@pytest.mark.parametrize("kind", ["gnu", "posix --sparse-version=0.0", "posix --sparse-version=0.1", "posix"])
+async def test_sparse_files_stay_sparse_in_every_format_that_gnu_tar_writes(
+    images: Images, tmp_path: Path, kind: str
+) -> None:
+    source = tmp_path / "source"
+    source.mkdir()
+    with (source / "sparse").open("wb") as file:
+        for place in range(40):
+            file.seek(place * 1_000_000)
+            file.write(b"island %d" % place)
+        file.truncate(50_000_000)
+    (source / "after").write_bytes(b"plain")
+    command = ["tar", "-S", *f"--format={kind}".split(), "-C", source, "-cf", tmp_path / "t.tar", "sparse", "after"]
+    await run(command, timeout=30)
+    layer = unpacked(images, (tmp_path / "t.tar").read_bytes())
+    assert (layer.path / "sparse").read_bytes() == (source / "sparse").read_bytes()
+    assert (layer.path / "sparse").stat().st_blocks * 512 < 5_000_000
+    assert (layer.path / "after").read_bytes() == b"plain"
+
+
+async def test_a_directorys_group_does_not_pass_to_what_is_in_it(images: Images) -> None:
+    archive = tar(
+        directory("staff", mode=0o2775, gid=50, mtime=5),
+        entry("staff/file", b"x", mode=0o666),
+        entry("made/file", b"x"),
+    )
+    layer = await images.layers.import_tar(archive)
+    assert ((layer.path / "staff").stat().st_gid, stat.S_IMODE((layer.path / "staff").stat().st_mode)) == (50, 0o2775)
+    assert (layer.path / "staff").stat().st_mtime == 5
+    assert ((layer.path / "staff/file").stat().st_gid, stat.S_IMODE((layer.path / "staff/file").stat().st_mode)) == (
+        0,
+        0o666,
+    )
+    assert stat.S_IMODE((layer.path / "made").stat().st_mode) == 0o755
+
+
+async def test_what_means_harm_is_refused_and_leaves_nothing(images: Images, tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "secret").write_bytes(b"secret")
+    harmful = {
+        "leads outside": tar(entry("../../outside/planted", b"x")),
+        "hard link": tar(entry("stolen", type=tarfile.LNKTYPE, linkname=f"{outside}/secret")),
+        "deep": tar(entry("d/" * 300 + "f", b"x")),
+        "zero byte": tar(entry("x", b"", pax_headers={"path": "a\0b"})),
+    }
+    for words, archive in harmful.items():
+        with pytest.raises(Fault, match=words) as caught:
+            images.layers.unpack(iter([archive.getvalue()]), framed=True)
+        assert caught.value.kind is Kind.INVALID
+    through = tar(entry("way", type=tarfile.SYMTYPE, linkname=str(outside)), entry("way/planted", b"x"))
+    with contextlib.suppress(Fault):
+        unpacked(images, through.getvalue())
+    assert [path.name for path in outside.iterdir()] == ["secret"]
+    assert not list(images.layers.incoming.iterdir())

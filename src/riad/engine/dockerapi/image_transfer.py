@@ -52,7 +52,8 @@ def routes(*, images: Images, puller: Puller, pusher: Pusher) -> list[web.RouteD
     async def load_(request: web.Request) -> web.StreamResponse:
         quiet = flag(request.query, "quiet")
         _refuse(request, "platform")
-        async with _progress(request) as lines, _spooled(request, images) as archive:
+        async with _progress(request) as lines:
+            archive = request.content.iter_any()
             await load(images, archive, report=_only_results(lines) if quiet else lines.send)
         return lines.response
 

@@ -57,6 +57,14 @@ class Directories:
             if error.errno in (errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG):
                 raise invalid(f"{os.fsdecode(path)} in the archive is not a directory: {error.strerror}") from None
             raise
+        return self._keep(path, found)
+
+    def find(self, path: bytes) -> int:
+        """As `get`, without making anything. Raises OSError."""
+        found = self._open.get(path)
+        return found if found is not None else self._keep(path, open_directory(self.root, path))
+
+    def _keep(self, path: bytes, found: int) -> int:
         if len(self._open) >= _KEPT:
             self.forget()
         self._open[path] = found

@@ -4,7 +4,7 @@ A layer appears whole or not at all: it is made in `incoming/`, then its row and
 emptied and directories without a row are removed at start, so an interrupted pull or build leaves nothing.
 
 A layer stays while an image has it, somebody holds it (`hold`: a container, the build cache), or it is pinned: what
-`adopt`, `import_tar` and `unpack` return is pinned until it becomes part of an image (`Images.create`) or is given up
+`adopt`, `import_tar` and `keep` return is pinned until it becomes part of an image (`Images.create`) or is given up
 (`unpin`).
 """
 
@@ -13,32 +13,50 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import shutil
+import subprocess
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO, ParamSpec, TypeVar
 
 from riad.engine.images.blobs import LayerBlobs
 from riad.engine.images.compression import decompress
 from riad.engine.images.extract import extract
+from riad.engine.images.frames import Frames, assemble
 from riad.engine.images.model import Layer, Measure
 from riad.engine.images.pack import pack, size_of
 from riad.engine.images.store import BlobRow, ImageStore, LayerRow
 from riad.kernel.faults import Fault, Kind, invalid, not_found
 from riad.oci.digest import Digest, from_hash
 
+_THREADS = 16
 P = ParamSpec("P")
 T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """A stranger's layer, unpacked in `incoming/` and not yet anybody's."""
+
+    found: Measure
+    folder: Path
+    frames: Path | None
 
 
 class Layers:
     def __init__(self, store: ImageStore, root: Path) -> None:
         self._store = store
         self._folder = root / "layers"
+        self._frames = root / "frames"
         self.incoming = root / "incoming"
         self._pins: Counter[Digest] = Counter()
-        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="layers")
+        for folder in (self._folder, self._frames):
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._empty_incoming()
         self._sweep()
         self.blobs = LayerBlobs(root, store.blob_digests())
@@ -68,29 +86,52 @@ class Layers:
             await _to_its_end(_unpack, archive, folder)
             return await self.adopt(folder)
         finally:
-            await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+            await asyncio.to_thread(remove_folder, folder)
 
-    async def unpack(self, blob: BlobRow, file: Path) -> Layer:
-        """Makes a stranger's layer from the verified `file` and keeps the file. The result is pinned.
+    def unpack(self, pieces: Iterator[bytes], *, framed: bool) -> Arrival:
+        """Unpacks a plain tar, in a thread; `keep` makes a layer of it, `discard` forgets it.
 
-        Raises INVALID for a damaged or malicious archive, or one whose content is not `blob.diff_id`.
+        `framed` keeps what is needed to make the exact tar again; do without where its compressed form is kept.
+        Raises INVALID for a damaged or malicious archive, EXHAUSTED; nothing remains then.
         """
-        here = self.find(blob.diff_id)
-        if here is not None:
-            self.pin(blob.diff_id)
-            return here
         folder = self.scratch()
+        frames = Frames(folder.with_name(folder.name + ".frames")) if framed else None
         try:
-            found = await _to_its_end(_unpack_file, file, folder)
-            if found.diff_id != blob.diff_id:
-                raise invalid(f"the layer's content is {found.diff_id}, its image says {blob.diff_id}")
-            with self._store.transaction():
-                layer = self._keep(folder, found, ours=False)
+            found = extract(pieces, folder, frames=frames)
+            if frames is not None:
+                frames.close()
+                _check_rescued(frames, folder, found)
+            return Arrival(found, folder, frames.folder if frames is not None else None)
+        except BaseException:
+            for made in (folder, *([frames.folder] if frames is not None else [])):
+                remove_folder(made)
+            raise
+
+    def keep(self, arrival: Arrival, blob: BlobRow | None = None, file: Path | None = None) -> Layer:
+        """Makes a layer of what arrived, with the `file` it came in where it is to be kept. The result is pinned."""
+        with self._store.transaction():
+            layer = self._keep(arrival.folder, arrival.found, ours=False, frames=arrival.frames)
+            if blob is not None:
                 self._store.add_blob(blob)
-                self.blobs.take(blob.digest, file)
-            return layer
-        finally:
-            await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+                if file is not None:
+                    self.blobs.take(blob.digest, file)
+        return layer
+
+    def discard(self, arrival: Arrival) -> None:
+        """Forgets what arrived, or what of it `keep` has left because the layer was here already. In a thread."""
+        for folder in (arrival.folder, arrival.frames):
+            if folder is not None:
+                remove_folder(folder)
+
+    def begin(self, work: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> asyncio.Future[T]:
+        """Runs `work` in a thread for layers, of which there are enough to wait for slow networks. Shield the result:
+        a cancelled future does not stop its thread.
+        """
+        return asyncio.get_running_loop().run_in_executor(self._threads, partial(work, *arguments, **named))
+
+    async def in_thread(self, work: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> T:
+        """As `begin`, to the end."""
+        return await _finished(self.begin(work, *arguments, **named))
 
     async def adopt(self, upperdir: Path, parent: Layer | None = None) -> Layer:
         """Takes an unmounted overlay upper directory over as a layer: it is gone afterwards. The result is pinned.
@@ -100,7 +141,7 @@ class Layers:
         """
         layer = self._keep(upperdir, await _to_its_end(_measure, upperdir), ours=True)
         if upperdir.exists():
-            await asyncio.to_thread(shutil.rmtree, upperdir, ignore_errors=True)
+            await asyncio.to_thread(remove_folder, upperdir)
         return layer
 
     def tar(self, diff_id: Digest) -> Iterator[bytes]:
@@ -108,8 +149,11 @@ class Layers:
         row = self._store.layer(diff_id)
         if row is None:
             raise not_found(f"No such layer: {diff_id}")
+        folder, frames = self._folder / str(row.number), self._frames / str(row.number)
         if row.ours:
-            return pack(self._folder / str(row.number))
+            return pack(folder)
+        if frames.exists():
+            return _checked(assemble(frames, folder), diff_id)
         for blob in self._store.blobs_of(diff_id):
             file = self.blobs.find(blob.digest)
             if file is not None:
@@ -147,8 +191,12 @@ class Layers:
         doomed = [row for row in self._store.unused_layers() if row.diff_id not in self._pins]
         graves = [self._bury(row) for row in doomed]
         for grave in graves:
-            await asyncio.to_thread(shutil.rmtree, grave, ignore_errors=True)
+            await asyncio.to_thread(remove_folder, grave)
         return sum(row.size for row in doomed)
+
+    def digests(self) -> dict[str, Digest]:
+        """Every digest that stands for a layer that is here, its own and those of its compressed forms."""
+        return self._store.layer_digests()
 
     def tar_size(self, diff_id: Digest) -> int:
         """The length of `tar(diff_id)` in bytes."""
@@ -167,11 +215,13 @@ class Layers:
     def _layer(self, row: LayerRow) -> Layer:
         return Layer(row.diff_id, row.size, self._folder / str(row.number))
 
-    def _keep(self, folder: Path, found: Measure, *, ours: bool) -> Layer:
+    def _keep(self, folder: Path, found: Measure, *, ours: bool, frames: Path | None = None) -> Layer:
         if self._store.layer(found.diff_id) is None:
             with self._store.transaction():
                 number = self._store.add_layer(found.diff_id, found.size, found.tar_size, ours=ours)
                 try:
+                    if frames is not None:
+                        frames.rename(self._frames / str(number))
                     folder.rename(self._folder / str(number))
                 except OSError as error:
                     message = f"cannot move {folder} into the layer store: {error.strerror}"
@@ -187,25 +237,30 @@ class Layers:
         (self._folder / str(row.number)).rename(grave)
         for blob in kept:
             self.blobs.remove(blob.digest)
+        if (frames := self._frames / str(row.number)).exists():
+            remove_folder(frames)
         return grave
 
     def _empty_incoming(self) -> None:
         if self.incoming.exists():
-            shutil.rmtree(self.incoming, ignore_errors=True)
+            remove_folder(self.incoming)
         self.incoming.mkdir(parents=True, exist_ok=True, mode=0o700)
 
     def _sweep(self) -> None:
         for row in self._store.unused_layers():
             self._store.remove_layer(row.diff_id)
         known = {str(row.number) for row in self._store.layers()}
-        for entry in self._folder.iterdir():
+        for entry in (*self._folder.iterdir(), *self._frames.iterdir()):
             if entry.name not in known:
-                shutil.rmtree(entry, ignore_errors=True)
+                remove_folder(entry)
 
 
 async def _to_its_end(work: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> T:
     """Runs `work` in a thread. A cancelled caller still waits for it: nobody cleans up under a thread that writes."""
-    job = asyncio.ensure_future(asyncio.to_thread(work, *arguments, **named))
+    return await _finished(asyncio.ensure_future(asyncio.to_thread(work, *arguments, **named)))
+
+
+async def _finished(job: asyncio.Future[T]) -> T:
     try:
         return await asyncio.shield(job)
     except asyncio.CancelledError:
@@ -213,13 +268,36 @@ async def _to_its_end(work: Callable[P, T], *arguments: P.args, **named: P.kwarg
         raise
 
 
+def remove_folder(folder: Path) -> None:
+    """Removes a folder however deep; what cannot be removed stays for the next start."""
+    try:
+        shutil.rmtree(folder, ignore_errors=True)
+    except RecursionError:  # links let an archive make paths longer than any name in it
+        subprocess.run(["rm", "-rf", "--", folder], check=False)
+
+
+def _check_rescued(frames: Frames, folder: Path, found: Measure) -> None:
+    """An archive that replaces its own files, perhaps through links, must still come out as it went in."""
+    if not frames.rescued:
+        return
+    try:
+        for _ in _checked(assemble(frames.folder, folder), found.diff_id):
+            pass
+    except Fault:
+        raise invalid("the archive replaces its own files through links: nobody could make it anew") from None
+
+
+def _checked(pieces: Iterator[bytes], diff_id: Digest) -> Iterator[bytes]:
+    state = diff_id.hasher()
+    for piece in pieces:
+        state.update(piece)
+        yield piece
+    if state.hexdigest() != diff_id.hex:
+        raise Fault(Kind.INTERNAL, f"the files of layer {diff_id} are not what they were")
+
+
 def _unpack(archive: BinaryIO, folder: Path) -> Measure:
     return extract(decompress(archive), folder)
-
-
-def _unpack_file(file: Path, folder: Path) -> Measure:
-    with file.open("rb") as archive:
-        return _unpack(archive, folder)
 
 
 def _decompressed(file: Path) -> Iterator[bytes]:

@@ -7,32 +7,26 @@ as a pull's are, with the diff IDs of the image's configuration checked. Images 
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import json
-import posixpath
-import tarfile
-import tempfile
-from collections.abc import Iterator
+from collections.abc import AsyncIterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
-from riad.engine.images.compression import Compression, decompress, layer_media_type, sniff
+from riad.engine.images.conduit import Conduit
 from riad.engine.images.local import Images
 from riad.engine.images.model import Image, Layer
 from riad.engine.images.progress import LayerProgress, Report, nowhere
 from riad.engine.images.store import BlobRow
+from riad.engine.images.unload import Unloaded, unload
 from riad.kernel.faults import invalid
 from riad.oci import media
 from riad.oci.config import parse_image_config
 from riad.oci.descriptor import Descriptor
-from riad.oci.digest import Digest, from_hash
+from riad.oci.digest import Digest
 from riad.oci.manifest import Manifest, parse_manifest
 from riad.oci.platform import host_platform
 from riad.oci.reference import Reference, parse_reference
 
-_LARGEST_TABLE = 16 * 1024 * 1024
-_PIECE = 1 << 20
 _NAME = "io.containerd.image.name"
 
 
@@ -45,59 +39,85 @@ class _Entry:
     names: tuple[Reference, ...]
 
 
-async def load(images: Images, archive: Path, *, report: Report = nowhere) -> list[Image]:
-    """Takes all images of the archive file. Raises INVALID naming the member that is missing or wrong."""
-    plain = await asyncio.to_thread(_plain, archive, images.layers.incoming)
+async def load(images: Images, archive: AsyncIterable[bytes], *, report: Report = nowhere) -> list[Image]:
+    """Takes all images of the archive. Raises INVALID naming the member that is missing or wrong."""
+    known = images.layers.digests()
+    unloaded = Unloaded()
+    for diff_id in known.values():
+        images.layers.pin(diff_id)  # what the archive need not bring must not go meanwhile
     try:
-        with plain.open("rb") as file:
-            members = await asyncio.to_thread(_Members, file)
-            loaded = []
-            for entry in _entries(members):
-                image = await _take(images, members, entry, report)
-                await _tell(report, image, entry)
-                images.announce("load", image.id, {"name": image.id})
-                loaded.append(image)
-            return loaded
+        await _receive(images, archive, frozenset(known), unloaded, report)
+        loaded = []
+        for entry in _entries(unloaded):
+            image = _take(images, unloaded, entry)
+            await _tell(report, image, entry)
+            images.announce("load", image.id, {"name": image.id})
+            loaded.append(image)
+        return loaded
     finally:
-        if plain != archive:
-            plain.unlink(missing_ok=True)
+        for diff_id in known.values():
+            images.layers.unpin(diff_id)
+        await images.layers.in_thread(unloaded.discard, images.layers)
 
 
-async def _take(images: Images, members: _Members, entry: _Entry, report: Report) -> Image:
-    config = members.read(entry.config)
+async def _receive(
+    images: Images, archive: AsyncIterable[bytes], known: frozenset[str], unloaded: Unloaded, report: Report
+) -> None:
+    conduit = Conduit()
+    work = images.layers.begin(unload, iter(conduit), images.layers, known, unloaded)
+    bars: dict[str, LayerProgress] = {}
+    try:
+        async for piece in archive:
+            await conduit.put(piece)
+            await _show(unloaded, bars, report)
+        conduit.close()
+        await asyncio.shield(work)
+    finally:
+        conduit.close(ConnectionError("given up"))
+        await asyncio.wait([work])
+
+
+async def _show(unloaded: Unloaded, bars: dict[str, LayerProgress], report: Report) -> None:
+    name, done, total = unloaded.passing
+    if name in unloaded.layers or total > 1 << 20:
+        short = next((part[:12] for part in reversed(name.split("/")) if len(part) >= 12), name[:12])
+        if name not in bars:
+            bars[name] = LayerProgress(report, short, total=total)
+        await bars[name].moved("Loading layer", done)
+
+
+def _take(images: Images, unloaded: Unloaded, entry: _Entry) -> Image:
+    config = unloaded.table(entry.config)
     diff_ids = parse_image_config(config).diff_ids
     if len(diff_ids) != len(entry.layers):
         raise invalid(f"{entry.config}: {len(diff_ids)} layers, the archive lists {len(entry.layers)}")
     layers: list[Layer] = []
     try:
         for diff_id, member in zip(diff_ids, entry.layers, strict=True):
-            layers.append(await _layer(images, members, diff_id, member, report))
+            layers.append(_layer(images, unloaded, diff_id, member))
         return images.add(config, tags=entry.names)
     finally:
         for layer in layers:
             images.layers.unpin(layer.diff_id)
 
 
-async def _layer(images: Images, members: _Members, diff_id: Digest, member: str, report: Report) -> Layer:
+def _layer(images: Images, unloaded: Unloaded, diff_id: Digest, member: str) -> Layer:
+    """The layer, pinned."""
     here = images.layers.find(diff_id)
     if here is not None:
         images.layers.pin(diff_id)
         return here
-    size = members.size(member)
-    progress = LayerProgress(report, diff_id.short, total=size)
-    await progress.moved("Loading layer", 0)
-    handle, name = tempfile.mkstemp(prefix="load-", dir=images.layers.incoming)
-    file = Path(name)
-    try:
-        kind, digest = await asyncio.to_thread(members.copy, member, handle)
-        media_type = layer_media_type(kind)
-        if media_type is None:
-            raise invalid(f"{member}: layers compressed with {kind.value} are not supported in archives")
-        layer = await images.layers.unpack(BlobRow(diff_id, digest, media_type, size), file)
-    finally:
-        file.unlink(missing_ok=True)
-    await progress.moved("Loading layer", size)
-    return layer
+    taken = unloaded.layers.get(unloaded.resolved(member))
+    if taken is None:
+        raise invalid(
+            f"{member} in the archive is not a layer" if member in unloaded else f"the archive lacks {member}"
+        )
+    if taken.arrival is None:
+        raise taken.fault or invalid(f"{member} is not a layer")
+    if taken.arrival.found.diff_id != diff_id:
+        raise invalid(f"{member}: the layer's content is {taken.arrival.found.diff_id}, its image says {diff_id}")
+    blob = BlobRow(diff_id, taken.digest, taken.media_type, taken.size) if taken.digest is not None else None
+    return images.layers.keep(taken.arrival, blob, taken.file)
 
 
 async def _tell(report: Report, image: Image, entry: _Entry) -> None:
@@ -107,65 +127,9 @@ async def _tell(report: Report, image: Image, entry: _Entry) -> None:
         await report({"stream": f"Loaded image: {name.familiar}\n"})
 
 
-class _Members:
-    """The archive's members by name; links among them, which old archives have, are followed."""
-
-    def __init__(self, file: BinaryIO) -> None:
-        self._file = file
-        try:
-            with tarfile.open(fileobj=file, mode="r:") as archive:
-                self._found = {posixpath.normpath(member.name): member for member in archive}
-        except (tarfile.TarError, ValueError) as error:
-            raise invalid(f"the archive is not a tar: {error}") from None
-
-    def __contains__(self, name: str) -> bool:
-        return posixpath.normpath(name) in self._found
-
-    def size(self, name: str) -> int:
-        return self._member(name).size
-
-    def read(self, name: str) -> bytes:
-        member = self._member(name)
-        if member.size > _LARGEST_TABLE:
-            raise invalid(f"{name} in the archive has {member.size} bytes, too many for what it is")
-        self._file.seek(member.offset_data)
-        return self._file.read(member.size)
-
-    def copy(self, name: str, handle: int) -> tuple[Compression, Digest]:
-        """Writes a member to `handle`, which it closes; returns its compression and digest."""
-        member, state = self._member(name), hashlib.sha256()
-        self._file.seek(member.offset_data)
-        kind, left = Compression.NONE, member.size
-        with open(handle, "wb") as target:
-            while left:
-                piece = self._file.read(min(_PIECE, left))
-                if not piece:
-                    raise invalid(f"the archive ends in the middle of {name}")
-                if left == member.size:
-                    kind = sniff(piece)
-                left -= len(piece)
-                state.update(piece)
-                target.write(piece)
-        return kind, from_hash(state)
-
-    def _member(self, name: str) -> tarfile.TarInfo:
-        path = posixpath.normpath(name)
-        for _ in range(8):
-            member = self._found.get(path)
-            if member is None:
-                raise invalid(f"the archive lacks {name}")
-            if member.isreg() and member.sparse is None:
-                return member
-            if not (member.issym() or member.islnk()):
-                raise invalid(f"{name} in the archive is not a file")
-            base = posixpath.dirname(path) if member.issym() else ""
-            path = posixpath.normpath(posixpath.join(base, member.linkname))
-        raise invalid(f"{name} in the archive is a link that leads nowhere")
-
-
-def _entries(members: _Members) -> Iterator[_Entry]:
+def _entries(members: Unloaded) -> Iterator[_Entry]:
     if "manifest.json" in members:
-        yield from _docker_entries(_json_list(members.read("manifest.json")))
+        yield from _docker_entries(_json_list(members.table("manifest.json")))
     elif "index.json" in members:
         yield from _layout_entries(members)
     else:
@@ -181,15 +145,15 @@ def _docker_entries(table: list[Any]) -> Iterator[_Entry]:
             raise invalid(f"manifest.json/{place}: expected Config, RepoTags and Layers") from None
 
 
-def _layout_entries(members: _Members) -> Iterator[_Entry]:
+def _layout_entries(members: Unloaded) -> Iterator[_Entry]:
     """The images of an OCI layout, each once, under all names that its index gives."""
-    index = parse_manifest(members.read("index.json"), media.OCI_INDEX)
+    index = parse_manifest(members.table("index.json"), media.OCI_INDEX)
     if isinstance(index, Manifest):
         raise invalid("index.json in the archive is not an index")
     found: dict[Digest, tuple[Manifest, list[Reference]]] = {}
     for entry in index.manifests:
         manifest = _resolved(members, entry)
-        if manifest is not None and manifest.config.media_type in media.IMAGE_CONFIGS:
+        if manifest is not None and _is_image(manifest):
             _, names = found.setdefault(manifest.config.digest, (manifest, []))
             if _NAME in entry.annotations:
                 names.append(parse_reference(entry.annotations[_NAME]))
@@ -197,11 +161,18 @@ def _layout_entries(members: _Members) -> Iterator[_Entry]:
         yield _Entry(_blob(manifest.config), tuple(map(_blob, manifest.layers)), tuple(names))
 
 
-def _resolved(members: _Members, entry: Descriptor) -> Manifest | None:
+def _is_image(manifest: Manifest) -> bool:
+    """No attestation, whose configuration looks like an image's, and no other artifact."""
+    return manifest.config.media_type in media.IMAGE_CONFIGS and all(
+        ".tar" in layer.media_type for layer in manifest.layers
+    )
+
+
+def _resolved(members: Unloaded, entry: Descriptor) -> Manifest | None:
     """The manifest that `entry` stands for on this host; None where the archive does not have that platform."""
     if _blob(entry) not in members:
         return None
-    parsed = parse_manifest(members.read(_blob(entry)), entry.media_type)
+    parsed = parse_manifest(members.table(_blob(entry)), entry.media_type)
     if isinstance(parsed, Manifest):
         return parsed
     chosen = parsed.choose(host_platform())
@@ -220,17 +191,3 @@ def _json_list(body: bytes) -> list[Any]:
     if not isinstance(found, list):
         raise invalid("manifest.json in the archive is not a list")
     return found
-
-
-def _plain(archive: Path, folder: Path) -> Path:
-    """The archive itself, or an uncompressed copy of it in `folder`."""
-    with archive.open("rb") as file:
-        kind = sniff(file.read(8))
-        if kind is Compression.NONE:
-            return archive
-        file.seek(0)
-        handle, name = tempfile.mkstemp(prefix="archive-", dir=folder)
-        with open(handle, "wb") as target:
-            for piece in decompress(file):
-                target.write(piece)
-    return Path(name)

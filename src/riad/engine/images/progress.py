@@ -23,16 +23,17 @@ class LayerProgress:
         self._name = name
         self._total = total
         self._last = 0.0
+        self._kind = ""
 
     async def say(self, status: str) -> None:
         await self._report({"status": status, "progressDetail": {}, "id": self._name})
 
     async def moved(self, status: str, current: int) -> None:
-        """Draws the bar, at most every tenth of a second."""
+        """Draws the bar, at most every tenth of a second while it is of one kind."""
         now = time.monotonic()
-        if now - self._last < _EVERY:
+        if now - self._last < _EVERY and status == self._kind:
             return
-        self._last = now
+        self._last, self._kind = now, status
         detail = {"current": current, "total": self._total}
         await self._report(
             {"status": status, "progressDetail": detail, "progress": bar(current, self._total), "id": self._name}

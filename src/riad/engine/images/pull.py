@@ -7,7 +7,6 @@ An interrupted pull leaves whole layers at most, which go with the next clean-up
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
@@ -19,6 +18,7 @@ from riad.engine.images.registry.client import Registry
 from riad.engine.images.registry.credentials import Credentials
 from riad.engine.images.registry.errors import Refusal, Unreachable, pull_fault
 from riad.engine.images.registry.places import RegistryOptions, own_place, pull_places
+from riad.engine.images.shared import Shared
 from riad.engine.images.store import BlobRow, ManifestRow
 from riad.kernel.faults import Fault, Kind, invalid, not_found, unsupported
 from riad.oci import media
@@ -52,13 +52,13 @@ class _Found:
 
 
 class Puller:
-    """Fetches images. One for the engine: it bounds how many layers are unpacked at once over all pulls."""
+    """Fetches images. One for the engine: pulls of one layer at the same time share its download."""
 
     def __init__(self, images: Images, options: RegistryOptions, *, suggest: Suggest = no_suggestion) -> None:
         self._images = images
         self._options = options
         self._suggest = suggest
-        self._unpacking = asyncio.Semaphore(os.cpu_count() or 1)
+        self._under_way = Shared()
 
     async def pull(
         self,
@@ -148,26 +148,25 @@ class Puller:
     ) -> Layer:
         """The layer, pinned, from here or from the registry."""
         layers = self._images.layers
-        progress = LayerProgress(report, descriptor.digest.short, total=descriptor.size)
+        name = descriptor.digest.short
         blob = BlobRow(diff_id, descriptor.digest, descriptor.media_type, descriptor.size)
-        here = layers.find(diff_id)
-        if here is not None:
-            layers.pin(diff_id)
-            self._images.store.add_blob(blob)
-            await progress.say("Already exists")
-            return here
-        await progress.say("Pulling fs layer")
-        async with downloads:
-            file = await download(registry, descriptor, layers.incoming, progress)
-        try:
-            await progress.say("Download complete")
-            async with self._unpacking:
-                await progress.moved("Extracting", descriptor.size)
-                layer = await layers.unpack(blob, file)
-        finally:
-            file.unlink(missing_ok=True)
-        await progress.say("Pull complete")
-        return layer
+        shared = False
+        while (here := layers.find(diff_id)) is None:
+            under_way = self._under_way.get(diff_id)
+            if under_way is None:
+                with self._under_way.sharing(diff_id, report) as everyone:
+                    progress = LayerProgress(everyone, name, total=descriptor.size)
+                    await progress.say("Pulling fs layer")
+                    async with downloads:
+                        return await download(registry, blob, layers, progress)
+            # Another pull fetches it; if that one is given up, the next of those who wait goes on.
+            shared = True
+            await under_way.wait(report)
+        layers.pin(diff_id)
+        self._images.store.add_blob(blob)
+        if not shared:
+            await LayerProgress(report, name).say("Already exists")
+        return here
 
     def _record(self, image: Image, wanted: Reference, found: _Found) -> None:
         store = self._images.store

@@ -165,6 +165,11 @@ class ImageStore:
         query = "SELECT diff_id, count(DISTINCT image) AS uses FROM image_layer GROUP BY diff_id"
         return {Digest(row["diff_id"]): row["uses"] for row in self._all(query)}
 
+    def layer_digests(self) -> dict[str, Digest]:
+        """The diff ID by itself and by each digest of its compressed forms."""
+        query = "SELECT diff_id AS digest, diff_id FROM layer UNION ALL SELECT digest, diff_id FROM layer_blob"
+        return {row["digest"]: Digest(row["diff_id"]) for row in self._all(query)}
+
     def remove_layer(self, diff_id: str) -> None:
         self._do("DELETE FROM layer WHERE diff_id = ?", diff_id)
 

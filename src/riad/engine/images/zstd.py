@@ -6,9 +6,13 @@ import ctypes
 import ctypes.util
 from collections.abc import Iterator
 from functools import lru_cache
-from typing import BinaryIO
+from typing import Protocol
 
 from riad.kernel.faults import invalid, unavailable
+
+
+class Source(Protocol):
+    def read(self, size: int, /) -> bytes: ...
 
 
 class _Buffer(ctypes.Structure):
@@ -32,7 +36,7 @@ def _library() -> ctypes.CDLL:
     return library
 
 
-def decompress(source: BinaryIO, *, chunk: int = 262144) -> Iterator[bytes]:
+def decompress(source: Source, *, chunk: int = 262144) -> Iterator[bytes]:
     """The content of all frames, in pieces of at most `chunk` bytes. Raises INVALID for damaged or cut-off data."""
     library = _library()
     context = library.ZSTD_createDCtx()
