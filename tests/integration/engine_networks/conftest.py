@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, suppress
 from ipaddress import IPv4Interface
 from pathlib import Path
+from typing import Protocol
 
 import pytest
 
@@ -21,14 +22,14 @@ from riad.kernel.clock import SystemClock
 _SERVER = """
 import socket, sys, threading
 def tcp(port):
-    s = socket.create_server(("0.0.0.0", port))
+    s = socket.create_server(("::", port), family=socket.AF_INET6, dualstack_ipv6=True)
     print("ready", flush=True)
     while True:
-        c, a = s.accept(); c.sendall(f"{a[0]}".encode()); c.close()
+        c, a = s.accept(); c.sendall(a[0].removeprefix("::ffff:").encode()); c.close()
 def udp(port):
-    s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.bind(("0.0.0.0", port))
+    s = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM); s.setsockopt(41, socket.IPV6_V6ONLY, 0); s.bind(("::", port))
     while True:
-        _, a = s.recvfrom(100); s.sendto(f"{a[0]}".encode(), a)
+        _, a = s.recvfrom(100); s.sendto(a[0].removeprefix("::ffff:").encode(), a)
 threading.Thread(target=udp, args=(int(sys.argv[1]),), daemon=True).start()
 tcp(int(sys.argv[1]))
 """
@@ -40,7 +41,8 @@ try:
     if kind == "tcp":
         s = socket.create_connection((host, port), timeout=2)
     else:
-        s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.settimeout(2); s.connect((host, port)); s.send(b"x")
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        s = socket.socket(family, socket.SOCK_DGRAM); s.settimeout(2); s.connect((host, port)); s.send(b"x")
     print(s.recv(100).decode())
 except OSError as error:
     print("!", error)
@@ -48,8 +50,8 @@ except OSError as error:
 
 _LOOKUP = """
 import socket, struct, sys
-server, name, tcp = sys.argv[1], sys.argv[2], sys.argv[3] == "True"
-question = b"".join(bytes([len(p)]) + p.encode() for p in name.split(".")) + b"\\0" + struct.pack("!HH", 1, 1)
+server, name, tcp, kind = sys.argv[1], sys.argv[2], sys.argv[3] == "True", int(sys.argv[4])
+question = b"".join(bytes([len(p)]) + p.encode() for p in name.split(".")) + b"\\0" + struct.pack("!HH", kind, 1)
 edns = b"\\0" + struct.pack("!HHIH", 41, 1232, 0, 0)
 data = struct.pack("!HHHHHH", 7, 0x0100, 1, 0, 0, 1) + question + edns
 if tcp:
@@ -61,16 +63,18 @@ else:
     s.sendto(data, (server, 53)); answer = s.recv(4096)
 number, flags, _, count, _, _ = struct.unpack_from("!HHHHHH", answer)
 assert number == 7
-print(socket.inet_ntoa(answer[-4:]) if count else f"code {flags & 15}")
+text = socket.inet_ntoa(answer[-4:]) if kind == 1 else socket.inet_ntop(socket.AF_INET6, answer[-16:])
+print(text if count else f"code {flags & 15}")
 """
 
 
 class Bench:
     """An engine's networks, with containers that are only namespaces."""
 
-    def __init__(self, root: Path, *, bip: str = "") -> None:
+    def __init__(self, root: Path, *, bip: str = "", ipv6: bool = False) -> None:
         self.root = root
         self.bip = bip
+        self.ipv6 = ipv6
         self.instance = secrets.token_hex(4)
         self._processes: list[subprocess.Popen[bytes]] = []
         self.happened: list[tuple[str, str]] = []
@@ -78,7 +82,8 @@ class Bench:
 
     def _open(self) -> Networks:
         self.state = State(self.root / "state")
-        settings = NetworkSettings(self.instance, self.root / "run", IPv4Interface(self.bip) if self.bip else None)
+        bip = IPv4Interface(self.bip) if self.bip else None
+        settings = NetworkSettings(self.instance, self.root / "run", bip, ipv6=self.ipv6)
 
         def announce(action: str, network: object, container: str | None) -> None:
             self.happened.append((action, getattr(network, "name", "")))
@@ -89,6 +94,7 @@ class Bench:
         """As after kill -9: nothing was closed in order."""
         self.networks._ports.close()  # the kernel does this for a killed process
         await self.networks._names.close()
+        await self.networks._sandboxes.close()
         self.state.close()
         self.networks = self._open()
         await self.networks.recover(live)
@@ -126,9 +132,9 @@ class Bench:
         out, _ = await done.communicate()
         return out.decode().strip()
 
-    async def lookup(self, sandbox: Sandbox | None, server: str, name: str, *, tcp: bool = False) -> str:
-        """The address that the name server says, or "code N"."""
-        return await self.run(sandbox, sys.executable, "-c", _LOOKUP, server, name, str(tcp))
+    async def lookup(self, sandbox: Sandbox | None, server: str, name: str, *, tcp: bool = False, kind: int = 1) -> str:
+        """The address that the name server says, or "code N". `kind` 1 asks for IPv4 addresses, 28 for IPv6."""
+        return await self.run(sandbox, sys.executable, "-c", _LOOKUP, server, name, str(tcp), str(kind))
 
     def _inside(self, sandbox: Sandbox | None) -> list[str]:
         return ["nsenter", f"--net={sandbox.netns}"] if sandbox is not None else []
@@ -157,7 +163,8 @@ async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
     await made.close()
 
 
-OpenBench = Callable[[str], Bench]
+class OpenBench(Protocol):
+    def __call__(self, bip: str, *, ipv6: bool = False) -> Bench: ...
 
 
 @pytest.fixture
@@ -165,8 +172,8 @@ async def open_bench(tmp_path: Path) -> AsyncIterator[OpenBench]:
     """More engines beside the first, each with its `--bip`; they have not been started (`networks.recover`)."""
     async with AsyncExitStack() as opened:
 
-        def open_one(bip: str) -> Bench:
-            made = Bench(tmp_path / secrets.token_hex(4), bip=bip)
+        def open_one(bip: str, *, ipv6: bool = False) -> Bench:
+            made = Bench(tmp_path / secrets.token_hex(4), bip=bip, ipv6=ipv6)
             opened.push_async_callback(made.close)
             return made
 

@@ -173,6 +173,18 @@ class Netlink:
         self._do(_NEW_LINK, _CREATE | _EXCLUSIVE, _LINK.pack(0, 0, 0, _IFF_UP, _IFF_UP) + near)
         self._set_port(veth.name, isolated=veth.isolated)
 
+    def add_pair(self, name: str, peer: str, *, mtu: int) -> None:
+        """Two links of this namespace with each other as their only neighbour, both up."""
+        far = _LINK.pack(0, 0, 0, 0, 0) + _text(_NAME, peer) + _number(_MTU, mtu)
+        data = _attribute(_INFO_DATA | _NESTED, _attribute(_VETH_PEER | _NESTED, far))
+        near = _LINK.pack(0, 0, 0, 0, 0) + _text(_NAME, name) + _number(_MTU, mtu)
+        near += _attribute(_LINK_INFO | _NESTED, _text(_INFO_KIND, "veth") + data)
+        self._do(_NEW_LINK, _CREATE | _EXCLUSIVE, near)
+        for each in (name, peer):
+            link = self.link(each)
+            if link is not None:
+                self.set_up(link.index)
+
     def add_child(self, child: Child) -> None:
         """Raises NetlinkError (EOPNOTSUPP) where the kernel has no such links, EBUSY where the parent is taken."""
         payload = _LINK.pack(0, 0, 0, 0, 0) + _text(_NAME, child.name) + _number(_PARENT, child.parent)

@@ -13,9 +13,12 @@ from riad.engine.host.netlink import Child, Interface, Link, Netlink, NetlinkErr
 from riad.engine.networks import hostfacts
 from riad.engine.networks.endpoints import Way, Ways
 from riad.engine.networks.hostfacts import put
-from riad.engine.networks.model import Driver, Endpoint, Network
+from riad.engine.networks.model import Driver, Endpoint, Network, Uplink
 from riad.engine.networks.options import vlan_of
+from riad.kernel import logs
 from riad.kernel.faults import Fault, Kind, conflict, invalid, unsupported
+
+_log = logs.named("engine.networks")
 
 _NO_SUCH_LINK, _NO_SUCH_ROUTE, _BUSY, _NOT_SUPPORTED, _INVALID = 19, 3, 16, 95, 22
 
@@ -60,6 +63,7 @@ class Wiring:
             self._ensure_bridge(network)
         elif network.uplink is not None:
             self._ensure_parent(network, network.uplink.parent, dead_end=network.uplink.dead_end)
+            self._probe(network.driver.value, network.uplink)
 
     def _ensure_bridge(self, network: Network) -> None:
         wanted = {pool.gateway_interface for pool in network.bridge_pools}
@@ -83,8 +87,9 @@ class Wiring:
             if found is not None:
                 host.set_up(found.index)
                 return
-            if dead_end:  # a bridge without ports: every kernel that runs containers has those, unlike dummy links
-                host.add_bridge(parent, mac=_mac_of(network), mtu=network.mtu, alias=alias)
+            if dead_end:  # a pair whose other end leads nowhere: unlike dummy links every host of containers has those
+                host.add_pair(parent, f"dx-{network.id[:12]}", mtu=network.mtu)
+                host.set_alias(parent, alias)
                 return
             vlan = vlan_of(parent)
             if vlan is None:
@@ -101,6 +106,25 @@ class Wiring:
                 if error.errno in (_NOT_SUPPORTED, _INVALID):
                     raise unsupported(f"{parent}: this kernel has no 802.1q links (modprobe 8021q)") from None
                 raise
+
+    def _probe(self, driver: str, uplink: Uplink) -> None:
+        """Raises UNSUPPORTED where the kernel has no such links: said now, not when a container starts."""
+        name = f"{self._link_prefix}probe"
+        handle = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            with Netlink() as host:
+                parent = host.link(uplink.parent)
+                if parent is not None:
+                    host.add_child(Child(driver, name, parent.index, handle, uplink.mode, uplink.flag))
+                    host.delete_link(name)
+        except FileExistsError:
+            pass  # of a probe that was killed: swept at the next start
+        except NetlinkError as error:
+            if error.errno == _NOT_SUPPORTED:
+                raise unsupported(f"this kernel has no {driver} links (modprobe {driver})") from None
+            _log.info("parent not probed", extra=logs.fields(parent=uplink.parent, reason=str(error)))
+        finally:
+            os.close(handle)
 
     def remove(self, network: Network) -> None:
         """Only what is ours: a parent that was there before stays."""

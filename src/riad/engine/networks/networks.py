@@ -121,7 +121,7 @@ class Networks:
         await self._firewall.replace(self._all_rules())
         for network in self._bridges.up():
             await self._serve_names(network)
-        await self._sandboxes.serve_names_inside()
+        await self._sandboxes.serve_again()
         if await asyncio.to_thread(forward_policy_drops, self._nft.run):
             warning = (
                 "the host's iptables FORWARD policy is DROP (dockerd or a firewall set it): containers reach nothing"
@@ -134,6 +134,7 @@ class Networks:
     async def close(self) -> None:
         """Stops what runs in this process. Live containers keep their network; without any, nothing of ours stays."""
         await self._names.close()
+        await self._sandboxes.close()
         await self._sweeper.flush()
         self._ports.close()
         if not self._directory.sandboxes():

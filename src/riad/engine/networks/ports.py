@@ -57,6 +57,10 @@ class HostPorts:
                 if held is not None:
                     held.close()
 
+    def socket_of(self, port: PublishedPort) -> socket.socket | None:
+        """The socket that holds it; None where there is none."""
+        return self._held.get(_key(port))
+
     def close(self) -> None:
         for held in self._held.values():
             if held is not None:

@@ -8,7 +8,8 @@ How a packet fares (nft(8)); the table is of the family inet, so IPv4 and IPv6 a
 - `guard` (before connection tracking): containers never reach the host's own 127/8 through a bridge, although
   route_localnet is on there so that published ports answer on localhost.
 - `arriving`, `leaving_here`: a destination that is one of the host's addresses and a published port becomes the
-  container's address and port, for packets from outside and from the host itself. No proxy: source addresses are kept.
+  container's address and port, for packets from outside and from the host itself. No proxy: source addresses are
+  kept. The host's ::1 alone is left to `relay`, which says why.
 - `outgoing`: sources are rewritten where answers could not find back otherwise: containers to the outside, the host's
   127/8 to a container, and a container to a port published by one on its own bridge.
 - `passing`: into a bridge go answers, published ports and its own containers' packets, nothing else: bridges are
@@ -184,6 +185,7 @@ table inet {table} {{
 	}}
 	chain leaving_here {{
 		type nat hook output priority -100; policy accept;
+		ip6 daddr ::1 return
 		fib daddr type != local return
 		jump published
 	}}
@@ -196,7 +198,6 @@ table inet {table} {{
 	chain outgoing {{
 		type nat hook postrouting priority srcnat; policy accept;
 		ip saddr 127.0.0.0/8 oifname @bridges masquerade
-		ip6 saddr ::1 oifname @bridges masquerade
 		ct status dnat ip saddr . oifname @hairpin masquerade
 		ct status dnat ip6 saddr . oifname @hairpin6 masquerade
 		ip saddr @sources oifname != @bridges masquerade

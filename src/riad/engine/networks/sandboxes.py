@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+import socket
 from collections.abc import Callable, Iterable
 
 from riad.engine.networks import published
@@ -26,6 +27,7 @@ from riad.engine.networks.model import (
     Sandbox,
 )
 from riad.engine.networks.ports import HostPorts
+from riad.engine.networks.relay import Relays, Target
 from riad.engine.networks.ruleset import Rule
 from riad.engine.networks.store import SandboxRow
 from riad.engine.networks.sweeper import Sweeper
@@ -54,6 +56,7 @@ class Sandboxes:
         self._ports = ports
         self._names = names
         self._sweeper = sweeper
+        self._relays = Relays()
         self._announce = announce
         self._last_given: dict[str, Address] = {}
 
@@ -74,7 +77,7 @@ class Sandboxes:
             self._lease(request)
             await self._plug(request.container_id)
             await self._firewall.add(self.port_rules(request.container_id))
-            await self._serve_names(request.container_id)
+            await self._serve(request.container_id)
         except BaseException:
             await self.release(request.container_id, quietly=True)
             raise
@@ -91,6 +94,7 @@ class Sandboxes:
             return
         endpoints = self._directory.endpoints_of(container_id)
         await self._names.stop_inside(container_id)
+        await self._relays.follow(container_id, {})
         await self._firewall.remove(self.port_rules(container_id))
         await asyncio.to_thread(self._wiring.drop, container_id)
         self._ports.give_back(self._directory.ports_of(container_id))
@@ -115,7 +119,7 @@ class Sandboxes:
             ways = ways_out(self.own_networks(container_id))
             await asyncio.to_thread(self._wiring.plug_running, container_id, Plug(endpoint, network), ways=ways)
             await self._firewall.change(before, self.port_rules(container_id))
-            await self._serve_names(container_id)
+            await self._serve(container_id)
         except BaseException:
             self._unpublish(container_id, set(self._directory.ports_of(container_id)) - set(given))
             self._directory.delete_endpoint(endpoint.id)
@@ -134,6 +138,7 @@ class Sandboxes:
         try:
             self._publish(container_id)
             await self._firewall.change(before, self.port_rules(container_id))
+            await self._serve(container_id)
         except BaseException:
             self._unpublish(container_id, set(self._directory.ports_of(container_id)) - set(given))
             self._directory.want_ports(container_id, row.wanted)
@@ -156,8 +161,11 @@ class Sandboxes:
         ways = ways_out(self.own_networks(container_id))
         await self._firewall.change(before, self.port_rules(container_id))
         await asyncio.to_thread(self._wiring.unplug_running, container_id, found[0], ways=ways)
-        await self._serve_names(container_id)
+        await self._serve(container_id)
         self._announce("disconnect", network, container_id)
+
+    async def close(self) -> None:
+        await self._relays.close()
 
     def host_gateway(self, container_id: str) -> str | None:
         """The address under which the container reaches its host: what `host-gateway` stands for."""
@@ -169,11 +177,11 @@ class Sandboxes:
         pool = out[0].pool if out is not None else self._directory.network(DEFAULT_NETWORK).pool
         return str(pool.gateway) if pool is not None else None
 
-    async def serve_names_inside(self) -> None:
-        """After a restart: containers that need a name server of their own get it again."""
+    async def serve_again(self) -> None:
+        """After a restart of the engine."""
         for row in self._directory.sandboxes():
             if not row.on_host:
-                await self._serve_names(row.container_id)
+                await self._serve(row.container_id)
 
     def own_networks(self, container_id: str) -> list[tuple[Network, Endpoint]]:
         """Its networks with its endpoints, first attached first."""
@@ -250,11 +258,22 @@ class Sandboxes:
         self._ports.give_back(gone)
         self._directory.remove_ports(container_id, gone)
 
-    async def _serve_names(self, container_id: str) -> None:
+    async def _serve(self, container_id: str) -> None:
+        """What this process itself does for a container: names where no gateway answers, connections to ::1."""
         row = self._directory.sandbox(container_id)
-        if row is not None:
+        if row is not None and not row.on_host:
             own = self.own_networks(container_id)
             await self._names.serve_inside(row, own, self._wiring.netns(container_id))
+            await self._relays.follow(container_id, self._relayed(container_id))
+
+    def _relayed(self, container_id: str) -> dict[PublishedPort, tuple[Target, socket.socket]]:
+        out = way_out(self.own_networks(container_id), version=6)
+        found = {}
+        for port in self._directory.ports_of(container_id):
+            held = self._ports.socket_of(port) if port.host_ip in ("::", "::1") and port.proto == "tcp" else None
+            if held is not None and out is not None and out[1].address6 is not None:
+                found[port] = Target(out[1].address6, port.container_port), held
+        return found
 
     def _add_endpoint(self, network: Network, wish: EndpointWish, container_id: str) -> Endpoint:
         planned = plan_endpoint(
