@@ -47,6 +47,7 @@ from riad.engine.dockerapi import (
     container_logs,
     container_stats,
     container_streams,
+    container_update,
     containers,
     distribution,
     events,
@@ -61,7 +62,7 @@ from riad.engine.dockerapi import (
 )
 from riad.engine.dockerapi.app import build_app
 from riad.engine.events import Events
-from riad.engine.host import apparmor, cgroups, conmon, facts, pidfd, runc
+from riad.engine.host import abilities, apparmor, cgroups, conmon, facts, pidfd, runc
 from riad.engine.images.local import Images
 from riad.engine.images.model import ImageUser
 from riad.engine.images.pull import Puller, Suggest, no_suggestion
@@ -272,6 +273,7 @@ def assemble(config: EngineConfig, *, suggest: Suggest = no_suggestion) -> Daemo
         cgroup_parent=f"/riad-{config.instance}",
         init_program=_init_program(),
         swap_limits=cgroups.counts_swap(),
+        abilities=abilities.abilities(),
     )
     puller = Puller(image_store, registries, suggest=suggest)
     cache = Cache(state, image_store.layers, clock=clock)
@@ -293,6 +295,7 @@ def assemble(config: EngineConfig, *, suggest: Suggest = no_suggestion) -> Daemo
         *container_streams.routes(engine=engine),
         *container_logs.routes(engine=engine),
         *container_files.routes(engine=engine),
+        *container_update.routes(engine=engine),
         *container_stats.routes(engine=engine, sampler=Sampler(engine)),
         *exec_routes.routes(engine=engine, executions=executions),
         *archive.routes(copier=Copier(engine)),

@@ -6,7 +6,7 @@ import socket
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from riad.engine.containers import bundle, capabilities, checks, linking, mounting, names
+from riad.engine.containers import bundle, capabilities, checks, limits, linking, mounting, names
 from riad.engine.containers.engine import Engine
 from riad.engine.containers.merge import merge
 from riad.engine.containers.model import Container, HostSettings, MountPoint, MountWish, Settings
@@ -36,6 +36,8 @@ def create(engine: Engine, asked: Settings, *, name: str = "") -> Created:
     )
     settings = replace(settings, networks=networks_of(settings), host=_sharing(engine, settings.host, asked.networks))
     _check(engine, settings)
+    settled = limits.settle(settings.host.resources, settings.host.nano_cpus, engine.abilities)
+    settings = replace(settings, host=replace(settings.host, resources=settled.resources))
     wishes = mounting.wishes(settings.host, settings.config.volumes)
     for wish in wishes:
         mounting.check_source(wish)
@@ -60,7 +62,7 @@ def create(engine: Engine, asked: Settings, *, name: str = "") -> Created:
         )
     )
     engine.announce(container, "create")
-    return Created(container, tuple(_warnings(engine, settings.host)))
+    return Created(container, (*settled.warnings, *_warnings(engine, settings.host)))
 
 
 def _hostname(engine: Engine, asked: Settings, container_id: str) -> str:
@@ -168,11 +170,6 @@ def _settled(volumes: Volumes, wish: MountWish) -> MountPoint:
 
 def _warnings(engine: Engine, host: HostSettings) -> list[str]:
     found = []
-    if host.resources.memory and not engine.swap_limits:
-        found.append(
-            "Your kernel does not support swap limit capabilities or the cgroup is not mounted. "
-            "Memory limited without swap."
-        )
     missing = set(capabilities.effective(add=host.cap_add, drop=host.cap_drop, privileged=host.privileged))
     missing -= engine.bounding
     if missing:

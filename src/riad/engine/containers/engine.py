@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import posixpath
 from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +13,7 @@ from riad.engine.containers.logs.keep import Keeper
 from riad.engine.containers.model import Container
 from riad.engine.containers.registry import Registry
 from riad.engine.containers.spec import Host
+from riad.engine.host.abilities import Abilities
 from riad.engine.host.inotify import Watches
 from riad.engine.host.runc import Runtime
 from riad.engine.images.local import Images
@@ -84,12 +86,14 @@ class Engine:
     init_program: str | None = None
     swap_limits: bool = False
     """The host counts swap per control group."""
+    abilities: Abilities = field(default_factory=Abilities)
     keeper: Keeper = field(default_factory=lambda: Keeper(Watches()))
     tasks: set[asyncio.Task[None]] = field(default_factory=set)
 
     def group(self, container: Container) -> str:
         """The container's control group."""
-        return f"{container.settings.host.cgroup_parent or self.cgroup_parent}/{container.id}"
+        parent = posixpath.normpath("/" + (container.settings.host.cgroup_parent or self.cgroup_parent))
+        return posixpath.join(parent, container.id).replace("//", "/")
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Runs `work` beside the requests until it ends or the daemon closes; its failure is logged."""

@@ -112,6 +112,16 @@ class DeviceRule:
 
 
 @dataclass(frozen=True, slots=True)
+class DeviceValue:
+    """A limit of one block device: a weight, or bytes or requests per second. The start finds the device's numbers."""
+
+    path: str
+    value: int
+    major: int = 0
+    minor: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Resources:
     """Limits in bytes, microseconds and counts; None is no limit, -1 (swap, pids) is unlimited on purpose."""
 
@@ -120,14 +130,25 @@ class Resources:
     """Memory and swap together, as Docker counts."""
     memory_reservation: int | None = None
     swappiness: int | None = None
-    oom_kill_disable: bool = False
+    oom_kill_disable: bool | None = None
+    kernel_memory: int = 0
+    """Only ever asked for: no kernel has this limit any more."""
     cpu_shares: int | None = None
     cpu_quota: int | None = None
     cpu_period: int | None = None
+    cpu_percent: int = 0
+    """Only ever asked for: it is for Windows."""
+    realtime_period: int | None = None
+    realtime_runtime: int | None = None
     cpuset_cpus: str = ""
     cpuset_mems: str = ""
     pids: int | None = None
     blkio_weight: int | None = None
+    blkio_weight_devices: tuple[DeviceValue, ...] = ()
+    read_bps: tuple[DeviceValue, ...] = ()
+    write_bps: tuple[DeviceValue, ...] = ()
+    read_iops: tuple[DeviceValue, ...] = ()
+    write_iops: tuple[DeviceValue, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -340,6 +361,8 @@ def resources_spec(limits: Resources, host: Host) -> Json:
         "shares": limits.cpu_shares,
         "quota": limits.cpu_quota,
         "period": limits.cpu_period,
+        "realtimePeriod": limits.realtime_period,
+        "realtimeRuntime": limits.realtime_runtime,
         "cpus": limits.cpuset_cpus or None,
         "mems": limits.cpuset_mems or None,
     }
@@ -347,9 +370,23 @@ def resources_spec(limits: Resources, host: Host) -> Json:
         "memory": memory,
         "cpu": cpu,
         "pids": {"limit": limits.pids},
-        "blockIO": {"weight": limits.blkio_weight},
+        "blockIO": _block_devices(limits),
     }
     given = {
         name: {key: value for key, value in values.items() if value is not None} for name, values in groups.items()
     }
     return {name: values for name, values in given.items() if values}
+
+
+def _block_devices(limits: Resources) -> Json:
+    shape: Json = {"weight": limits.blkio_weight}
+    for name, member, devices in (
+        ("weightDevice", "weight", limits.blkio_weight_devices),
+        ("throttleReadBpsDevice", "rate", limits.read_bps),
+        ("throttleWriteBpsDevice", "rate", limits.write_bps),
+        ("throttleReadIOPSDevice", "rate", limits.read_iops),
+        ("throttleWriteIOPSDevice", "rate", limits.write_iops),
+    ):
+        if devices:
+            shape[name] = [{"major": d.major, "minor": d.minor, member: d.value} for d in devices]
+    return shape

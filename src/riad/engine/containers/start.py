@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from riad.engine.containers import bundle, exits, health, held, linking, rootfs, sources, spec, user
+from riad.engine.containers.blockdevices import numbered
 from riad.engine.containers.create import network_mode, shares_network_with
 from riad.engine.containers.engine import Engine
 from riad.engine.containers.logs.options import bounds
@@ -114,7 +115,7 @@ async def _launch(engine: Engine, container: Container) -> Run:
     )
     if bundle.apparmor(host, engine.host) == apparmor.DEFAULT:
         await asyncio.to_thread(apparmor.load_default)
-    text = json.dumps(spec.runtime_spec(bundle.bundle(container, around, engine.host), engine.host))
+    text = json.dumps(spec.runtime_spec(bundle.bundle(numbered(container), around, engine.host), engine.host))
     (folder / "config.json").write_text(text)
     try:
         launched = await conmon.launch(engine.conmon, engine.runtime, _launch_wish(engine, container))

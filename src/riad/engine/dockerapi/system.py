@@ -25,6 +25,7 @@ from riad.engine.dockerapi.wire import (
 )
 from riad.engine.events import Events
 from riad.engine.host import cgroups, facts
+from riad.engine.host.abilities import Abilities
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +94,7 @@ def version_shape(engine: Engine) -> Shape:
 def info_shape(engine: Engine, events: Events, about: About) -> Shape:
     phases = [container.phase for container in engine.registry]
     v2 = cgroups.layout() is cgroups.Layout.V2
-    have = cgroups.controllers()
+    able = engine.abilities
     return {
         "ID": about.id,
         "Containers": len(phases),
@@ -109,19 +110,19 @@ def info_shape(engine: Engine, events: Events, about: About) -> Shape:
             "Authorization": None,
             "Log": sorted(log_options.DRIVERS),
         },
-        "MemoryLimit": "memory" in have,
-        "SwapLimit": engine.swap_limits,
-        "CpuCfsPeriod": "cpu" in have,
-        "CpuCfsQuota": "cpu" in have,
-        "CPUShares": "cpu" in have,
-        "CPUSet": "cpuset" in have,
-        "PidsLimit": "pids" in have,
+        "MemoryLimit": able.memory,
+        "SwapLimit": able.swap,
+        "CpuCfsPeriod": able.cpu_cfs,
+        "CpuCfsQuota": able.cpu_cfs,
+        "CPUShares": able.cpu_shares,
+        "CPUSet": able.cpuset,
+        "PidsLimit": able.pids,
         "IPv4Forwarding": True,
         "BridgeNfIptables": False,
         "BridgeNfIp6tables": False,
         "Debug": about.debug,
         "NFd": len(os.listdir("/proc/self/fd")),
-        "OomKillDisable": not v2,
+        "OomKillDisable": able.oom_kill_disable,
         "NGoroutines": 1,
         "SystemTime": moment(engine.clock.now()),
         "LoggingDriver": log_options.DEFAULT_DRIVER,
@@ -163,7 +164,7 @@ def info_shape(engine: Engine, events: Events, about: About) -> Shape:
         "RuncCommit": {"ID": "", "Expected": ""},
         "InitCommit": {"ID": "", "Expected": ""},
         "SecurityOptions": ["name=seccomp,profile=builtin"],
-        "Warnings": list(engine.networks.warnings) or None,
+        "Warnings": [*_missing(engine.abilities), *engine.networks.warnings] or None,
     }
 
 
@@ -181,3 +182,22 @@ def _filesystem(folder: Path) -> str:
             if str(folder).startswith(point) and len(point) > len(best):
                 best, kind = point, name
     return kind
+
+
+def _missing(able: Abilities) -> list[str]:
+    """The limits that this host cannot set, in Docker's words; the CLI prints them as they are."""
+    return [
+        f"WARNING: No {what} support"
+        for what, there in (
+            ("memory limit", able.memory),
+            ("swap limit", able.swap),
+            ("cpu cfs quota", able.cpu_cfs),
+            ("cpu shares", able.cpu_shares),
+            ("cpuset", able.cpuset),
+            ("blkio throttle.read_bps_device", able.blkio_read_bps),
+            ("blkio throttle.write_bps_device", able.blkio_write_bps),
+            ("blkio throttle.read_iops_device", able.blkio_read_iops),
+            ("blkio throttle.write_iops_device", able.blkio_write_iops),
+        )
+        if not there
+    ]

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from riad.engine.containers.create import network_mode
 from riad.engine.containers.model import HostSettings, MountWish
-from riad.engine.containers.spec import MASKED_PATHS, READONLY_PATHS
+from riad.engine.containers.spec import MASKED_PATHS, READONLY_PATHS, DeviceValue
 from riad.engine.dockerapi.wire import Shape
 from riad.engine.networks.model import PortBinding
 
@@ -56,15 +56,15 @@ def host_shape(host: HostSettings, links: Sequence[str] = ()) -> Shape:
         "NanoCpus": host.nano_cpus,
         "CgroupParent": host.cgroup_parent,
         "BlkioWeight": limits.blkio_weight or 0,
-        "BlkioWeightDevice": [],
-        "BlkioDeviceReadBps": [],
-        "BlkioDeviceWriteBps": [],
-        "BlkioDeviceReadIOps": [],
-        "BlkioDeviceWriteIOps": [],
+        "BlkioWeightDevice": _device_values(limits.blkio_weight_devices, "Weight"),
+        "BlkioDeviceReadBps": _device_values(limits.read_bps, "Rate"),
+        "BlkioDeviceWriteBps": _device_values(limits.write_bps, "Rate"),
+        "BlkioDeviceReadIOps": _device_values(limits.read_iops, "Rate"),
+        "BlkioDeviceWriteIOps": _device_values(limits.write_iops, "Rate"),
         "CpuPeriod": limits.cpu_period or 0,
         "CpuQuota": limits.cpu_quota or 0,
-        "CpuRealtimePeriod": 0,
-        "CpuRealtimeRuntime": 0,
+        "CpuRealtimePeriod": limits.realtime_period or 0,
+        "CpuRealtimeRuntime": limits.realtime_runtime or 0,
         "CpusetCpus": limits.cpuset_cpus,
         "CpusetMems": limits.cpuset_mems,
         "Devices": [
@@ -75,8 +75,8 @@ def host_shape(host: HostSettings, links: Sequence[str] = ()) -> Shape:
         "MemoryReservation": limits.memory_reservation or 0,
         "MemorySwap": limits.memory_swap or 0,
         "MemorySwappiness": limits.swappiness,
-        "OomKillDisable": limits.oom_kill_disable or None,
-        "PidsLimit": limits.pids,
+        "OomKillDisable": limits.oom_kill_disable,
+        "PidsLimit": 0 if limits.pids == -1 else limits.pids,
         "Ulimits": [
             {"Name": limit.name.removeprefix("RLIMIT_").lower(), "Hard": limit.hard, "Soft": limit.soft}
             for limit in host.ulimits
@@ -95,6 +95,10 @@ def _paths(host: HostSettings, given: Sequence[str] | None, default: Sequence[st
     if host.privileged:
         return None
     return list(default if given is None else given)
+
+
+def _device_values(devices: Sequence[DeviceValue], member: str) -> list[Shape]:
+    return [{"Path": device.path, member: device.value} for device in devices]
 
 
 def _bindings(ports: Sequence[PortBinding]) -> Shape:

@@ -4,36 +4,51 @@ from __future__ import annotations
 
 from typing import TypedDict
 
-from riad.engine.containers.spec import DEFAULT_SHM_SIZE, Limit, Resources
-from riad.engine.dockerapi.create_body.fields import AT, Json, objects, positive, within
+from riad.engine.containers.spec import DEFAULT_SHM_SIZE, DeviceValue, Limit, Resources
+from riad.engine.dockerapi.create_body.fields import AT, Json, objects, positive
 from riad.kernel.faults import invalid, unsupported
 from riad.oci.fields import field
 
-FIELDS = frozenset(
+CHANGEABLE = frozenset(
     [
         "BlkioWeight",
-        "CgroupParent",
+        "CpuPercent",
         "CpuPeriod",
         "CpuQuota",
+        "CpuRealtimePeriod",
+        "CpuRealtimeRuntime",
         "CpuShares",
         "CpusetCpus",
         "CpusetMems",
+        "IOMaximumBandwidth",
+        "IOMaximumIOps",
         "KernelMemory",
         "KernelMemoryTCP",
         "Memory",
         "MemoryReservation",
         "MemorySwap",
-        "MemorySwappiness",
         "NanoCPUs",
         "NanoCpus",
+        "PidsLimit",
+    ]
+)
+"""What `update` may change of a container that is there."""
+
+FIELDS = CHANGEABLE | frozenset(
+    [
+        "BlkioDeviceReadBps",
+        "BlkioDeviceReadIOps",
+        "BlkioDeviceWriteBps",
+        "BlkioDeviceWriteIOps",
+        "BlkioWeightDevice",
+        "CgroupParent",
+        "MemorySwappiness",
         "OomKillDisable",
         "OomScoreAdj",
-        "PidsLimit",
         "ShmSize",
         "Ulimits",
     ]
 )
-_MINIMUM_MEMORY = 6 * 2**20
 _ULIMITS = frozenset(
     [
         "core",
@@ -71,57 +86,80 @@ def read_limits(body: Json) -> Limits:
     """All of them, also those that are not the group's. Raises INVALID with Docker's sentences."""
     return Limits(
         resources=read_resources(body),
-        nano_cpus=positive(body, "NanoCpus") or positive(body, "NanoCPUs"),
+        nano_cpus=read_nano_cpus(body),
         ulimits=tuple(_ulimit(item, f"{AT}Ulimits/{index}/") for index, item in objects(body, "Ulimits")),
         cgroup_parent=field(body, "CgroupParent", str, "", at=AT),
-        oom_score_adj=within(body, "OomScoreAdj", -1000, 1000),
+        oom_score_adj=_oom_score(body),
         shm_size=positive(body, "ShmSize") or DEFAULT_SHM_SIZE,
     )
 
 
-def read_resources(body: Json) -> Resources:
-    """The limits. Raises INVALID with Docker's sentences."""
-    memory, swap = positive(body, "Memory"), field(body, "MemorySwap", int, 0, at=AT)
-    reservation = positive(body, "MemoryReservation")
-    if memory and memory < _MINIMUM_MEMORY:
-        raise invalid("Minimum memory limit allowed is 6MB")
-    if swap > 0 and not memory:
-        raise invalid("You should always set the Memory limit when using Memoryswap limit, see usage")
-    if memory and 0 < swap < memory:
-        raise invalid("Minimum memoryswap limit should be larger than memory limit, see usage")
-    if memory and reservation > memory:
-        raise invalid("Minimum memory limit can not be less than memory reservation limit, see usage")
-    if body.get("KernelMemory") or body.get("KernelMemoryTCP"):
-        raise unsupported(f"{AT}KernelMemory: the kernel has no such limit any more")
-    swappiness = body.get("MemorySwappiness")
-    if swappiness not in (None, -1) and not (isinstance(swappiness, int) and 0 <= swappiness <= 100):
-        raise invalid(f"Invalid value: {swappiness}, valid memory swappiness range is 0-100")
-    nano, quota, period = (
-        positive(body, "NanoCpus"),
-        field(body, "CpuQuota", int, 0, at=AT),
-        positive(body, "CpuPeriod"),
-    )
-    if nano and (quota or period):
-        raise invalid("Conflicting options: Nano CPUs and CPU Quota or Period cannot both be set")
-    if period and not 1000 <= period <= 1_000_000:
-        raise invalid("CPU cfs period can not be less than 1ms (i.e. 1000) or larger than 1s (i.e. 1000000)")
-    if 0 < quota < 1000:
-        raise invalid("CPU cfs quota can not be less than 1ms (i.e. 1000)")
-    pids = field(body, "PidsLimit", int, 0, at=AT)
+def read_nano_cpus(body: Json) -> int:
+    """Billionths of a processor; the API's description and its clients do not agree on the name."""
+    return field(body, "NanoCpus", int, 0, at=AT) or field(body, "NanoCPUs", int, 0, at=AT)
+
+
+def read_resources(body: Json, *, update: bool = False) -> Resources:
+    """The limits as asked; `limits.settle` judges them. With `update`, pids of 0 or less take that limit away."""
+
+    def number(name: str) -> int | None:
+        return field(body, name, int, 0, at=AT) or None
+
+    if number("IOMaximumBandwidth") or number("IOMaximumIOps"):
+        raise invalid("Invalid QoS settings: linux does not support Maximum IO Bandwidth or Maximum IO IOps")
+    if body.get("KernelMemoryTCP"):
+        raise unsupported(f"{AT}KernelMemoryTCP: the kernel has no such limit any more")
+    swappiness = None if body.get("MemorySwappiness") is None else field(body, "MemorySwappiness", int, 0, at=AT)
     return Resources(
-        memory=memory or None,
-        memory_swap=swap or None,
-        memory_reservation=reservation or None,
+        memory=number("Memory"),
+        memory_swap=number("MemorySwap"),
+        memory_reservation=number("MemoryReservation"),
         swappiness=None if swappiness == -1 else swappiness,
-        oom_kill_disable=field(body, "OomKillDisable", bool, False, at=AT),
-        cpu_shares=positive(body, "CpuShares") or None,
-        cpu_quota=quota or None,
-        cpu_period=period or None,
+        oom_kill_disable=None if body.get("OomKillDisable") is None else field(body, "OomKillDisable", bool, False),
+        kernel_memory=number("KernelMemory") or 0,
+        cpu_shares=number("CpuShares"),
+        cpu_quota=number("CpuQuota"),
+        cpu_period=number("CpuPeriod"),
+        cpu_percent=number("CpuPercent") or 0,
+        realtime_period=number("CpuRealtimePeriod"),
+        realtime_runtime=number("CpuRealtimeRuntime"),
         cpuset_cpus=field(body, "CpusetCpus", str, "", at=AT),
         cpuset_mems=field(body, "CpusetMems", str, "", at=AT),
-        pids=pids if pids > 0 else None,
-        blkio_weight=within(body, "BlkioWeight", 0, 1000) or None,
+        pids=_pids(body, update=update),
+        blkio_weight=number("BlkioWeight"),
+        blkio_weight_devices=_devices(body, "BlkioWeightDevice", "Weight"),
+        read_bps=_devices(body, "BlkioDeviceReadBps", "Rate"),
+        write_bps=_devices(body, "BlkioDeviceWriteBps", "Rate"),
+        read_iops=_devices(body, "BlkioDeviceReadIOps", "Rate"),
+        write_iops=_devices(body, "BlkioDeviceWriteIOps", "Rate"),
     )
+
+
+def _pids(body: Json, *, update: bool) -> int | None:
+    if body.get("PidsLimit") is None:
+        return None
+    asked = field(body, "PidsLimit", int, 0, at=AT)
+    if asked > 0:
+        return asked
+    return -1 if update else None
+
+
+def _devices(body: Json, name: str, member: str) -> tuple[DeviceValue, ...]:
+    found = []
+    for index, item in objects(body, name):
+        at = f"{AT}{name}/{index}/"
+        path = field(item, "Path", str, "", at=at)
+        if not path:
+            raise invalid(f"{at}Path: the path of a block device is missing")
+        found.append(DeviceValue(path, field(item, member, int, 0, at=at)))
+    return tuple(found)
+
+
+def _oom_score(body: Json) -> int:
+    asked = field(body, "OomScoreAdj", int, 0, at=AT)
+    if not -1000 <= asked <= 1000:
+        raise invalid(f"Invalid value {asked}, range for oom score adj is [-1000, 1000]")
+    return asked
 
 
 def _ulimit(body: Json, at: str) -> Limit:
