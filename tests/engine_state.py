@@ -110,12 +110,12 @@ def _is_of(link: Path, own: str) -> bool:
 
 def _elements(engine: RunningEngine, containers: list[dict[str, Any]]) -> Iterator[str]:
     table = subprocess.run(
-        ["nft", "-j", "list", "table", "ip", f"riad_{instance(engine)}"], capture_output=True, check=False
+        ["nft", "-j", "list", "table", "inet", f"riad_{instance(engine)}"], capture_output=True, check=False
     )
     maps = [entry["map"] for entry in json.loads(table.stdout or '{"nftables": []}')["nftables"] if "map" in entry]
     found = sum(len(entry.get("elem", ())) for entry in maps if entry["name"].startswith("published"))
     wanted = sum(
-        len({(b["HostIp"], b["HostPort"]) for b in bindings or () if ":" not in b["HostIp"]})
+        len({(b["HostIp"], b["HostPort"]) for b in bindings or ()})
         for entry in containers
         if entry["State"]["Running"]
         for bindings in entry["NetworkSettings"]["Ports"].values()

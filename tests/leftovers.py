@@ -134,11 +134,12 @@ def of_others(names: set[str], folder: Path) -> Iterator[str]:
 
 
 def instances(words: str) -> Iterator[str]:
-    """What an engine with such a command line names its things by: a digest of one of the folders in it."""
+    """What an engine names its things by: a digest of a folder in its command, or above one in its helpers'."""
     for word in words.split():
-        path = word.partition("=")[2] or word
-        if path.startswith("/"):
-            yield _instance(path)
+        path = word[word.find("/") :] if "/" in word else ""
+        for folder in (path, *map(str, Path(path).parents)) if path else ():
+            yield _instance(folder)
+            yield _instance(f"{folder}/data")  # helpers may only know the folder for what runs
 
 
 def clear(folder: Path) -> None:

@@ -54,6 +54,7 @@ from riad.engine.dockerapi import (
     image_transfer,
     images,
     networks,
+    repair,
     system,
     volumes,
 )
@@ -70,6 +71,7 @@ from riad.engine.images.push import Pusher
 from riad.engine.images.registry.places import RegistryOptions, parse_mirror
 from riad.engine.networks.model import Network
 from riad.engine.networks.networks import Networks, NetworkSettings
+from riad.engine.repair.known import Places
 from riad.engine.state import State
 from riad.engine.volumes.volumes import Volumes
 from riad.kernel import logs
@@ -308,6 +310,7 @@ def assemble(config: EngineConfig, *, suggest: Suggest = no_suggestion) -> Daemo
         *networks.routes(networks=nets, containers=Connector(engine), clock=clock),
         *volumes.routes(volumes=volume_store),
         *absent.routes(engine=engine),
+        *repair.routes(state=state, places=Places(data, config.exec_root, config.instance)),
     ]
     app = build_app(routes)
     if config.guard.insecure_loopback:
