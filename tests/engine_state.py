@@ -159,3 +159,27 @@ def _database(engine: RunningEngine) -> Iterator[str]:
     there = {path.name for path in (engine.root / "data/layers").iterdir()}
     yield from (f"layer folder {name}" for name in there - layers)
     yield from (f"layer {name} without folder" for name in layers - there)
+
+
+def totals(engine: RunningEngine) -> dict[str, int]:
+    """How much of each kind the engine has on its host: to be compared with another moment."""
+    own, root = instance(engine), str(engine.root)
+    tables = subprocess.run(["nft", "list", "table", "inet", f"riad_{own}"], capture_output=True, check=False).stdout
+    return {
+        "mounts": sum(f" {root}/" in line for line in Path("/proc/self/mountinfo").read_text().splitlines()),
+        "links": sum(_is_of(path, own) for path in Path("/sys/class/net").iterdir()),
+        "namespaces": len(list((engine.root / "run/netns").iterdir())) if (engine.root / "run/netns").is_dir() else 0,
+        "lines of firewall": len(tables.splitlines()),
+        "control groups": len(_groups(engine)),
+        "processes": sum(root in " ".join(words) for words in _commands()),
+        "files": sum(len(files) for folder, _, files in os.walk(engine.root) if "/layers/" not in folder),
+    }
+
+
+def _commands() -> Iterator[list[str]]:
+    for folder in Path("/proc").iterdir():
+        if folder.name.isdecimal():
+            try:
+                yield (folder / "cmdline").read_bytes().decode(errors="replace").split("\0")
+            except OSError:
+                continue

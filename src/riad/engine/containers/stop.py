@@ -123,7 +123,12 @@ async def pause(engine: Engine, container: Container) -> None:
             raise conflict(f"Container {container.id} is already paused")
         if container.phase is not Phase.RUNNING:
             raise conflict(f"Container {container.id} is not running")
-        await engine.runtime.pause(container.id)
+        try:
+            await engine.runtime.pause(container.id)
+        except Fault:
+            if not cgroups.processes(engine.group(container)):  # it has ended meanwhile
+                raise conflict(f"Container {container.id} is not running") from None
+            raise
         engine.announce(engine.registry.change(container, phase=Phase.PAUSED), "pause")
 
 
