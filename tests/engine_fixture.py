@@ -250,9 +250,16 @@ def engines() -> list[str]:
 
 
 @contextmanager
-def running_engine(*flags: str, kind: str = "riad") -> Iterator[RunningEngine]:
-    """An engine with the image `base:1`; nothing of it is left on the host afterwards."""
+def running_engine(*flags: str, kind: str = "riad", passable: bool = False) -> Iterator[RunningEngine]:
+    """An engine with the image `base:1`; nothing of it is left on the host afterwards.
+
+    `passable`: other users can pass through to its folders, as they can on a real host.
+    """
     root = Path(tempfile.mkdtemp(prefix="riad-engine-"))
+    if passable:
+        root.chmod(0o711)
+        if root.parent.owner() == root.owner() and not root.parent.stat().st_mode & 0o1000:
+            root.parent.chmod(0o711)
     engine = ENGINES[kind](root, flags)
     judge = Judge(engine.socket, engine.daemons_socket)
     judging = contextlib.ExitStack()

@@ -29,7 +29,7 @@ from riad.engine.build.cache import Cache
 from riad.engine.build.run import RuntimeCommands
 from riad.engine.build.solve import Builder
 from riad.engine.build.solve import Parts as BuildParts
-from riad.engine.containers import capabilities, recover, spec
+from riad.engine.containers import capabilities, recover, remap, spec
 from riad.engine.containers.archive.copy import Copier
 from riad.engine.containers.connect import Connector
 from riad.engine.containers.engine import Engine, Paths
@@ -99,6 +99,7 @@ class EngineConfig:
     mirrors: tuple[str, ...] = ()
     insecure: tuple[str, ...] = ()
     bip: str = ""
+    userns_remap: str = ""
     group: str = _GROUP
     guard: Guard = field(default_factory=Guard)
 
@@ -130,6 +131,9 @@ class Daemon:
             folder.mkdir(parents=True, exist_ok=True)
             folder.chmod(0o700)
         store_boot = ContainerStore(self.state).swap_boot(facts.boot_id())
+        if self.engine.remap is not None:
+            remap.open_way(self.config.data_root)
+            await asyncio.to_thread(remap.open_namespace, self.engine.remap)
         found = recover.survey(self.engine)
         await self.volumes.recover()
         await self.networks.recover({container.id for container in found.live})
@@ -195,6 +199,8 @@ class Daemon:
             task.cancel()
         await asyncio.gather(*self.engine.tasks, return_exceptions=True)
         await self.engine.keeper.close()
+        if self.engine.remap is not None and not any(c.phase.alive for c in self.engine.registry):
+            remap.close_namespace(self.engine.remap)
         await self.networks.close()
         cgroups.remove(self.engine.cgroup_parent)  # stays while containers run in it
         self.state.close()
@@ -240,6 +246,7 @@ def assemble(config: EngineConfig, *, suggest: Suggest = no_suggestion) -> Daemo
         oom_score_adj=facts.oom_score_adj(),
     )
     registry = Registry(ContainerStore(state))
+    remapping = remap.find(config.userns_remap, folder=config.exec_root, kernel=host.kernel)
 
     def image_users(image: Digest) -> tuple[ImageUser, ...]:
         return tuple(ImageUser(c.id, c.phase.alive) for c in registry if c.image_id == image)
@@ -273,6 +280,7 @@ def assemble(config: EngineConfig, *, suggest: Suggest = no_suggestion) -> Daemo
         publish=happenings.publish,
         clock=clock,
         cgroup_parent=f"/riad-{config.instance}",
+        remap=remapping,
         init_program=_init_program(),
         swap_limits=cgroups.counts_swap(),
         abilities=abilities.abilities(),

@@ -121,7 +121,7 @@ def test_what_the_cli_sends_for_nothing_asked_is_accepted() -> None:
         ({"RestartPolicy": {"Name": "sometimes"}}, "sometimes"),
         ({"LogConfig": {"Type": "splunk"}}, "splunk"),
         ({"LogConfig": {"Type": "json-file", "Config": {"odd": "x"}}}, "odd"),
-        ({"UsernsMode": "keep-id"}, "UsernsMode"),
+        ({"UsernsMode": "keep-id"}, "invalid user namespace mode: keep-id"),
     ],
 )
 def test_what_is_not_supported_is_refused_by_name(host: dict[str, object], named: str) -> None:

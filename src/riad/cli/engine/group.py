@@ -66,6 +66,12 @@ COMMANDS = {
 )
 @click.option("--bip", default="", help="Address and prefix of the default bridge, such as 172.20.0.1/24.")
 @click.option(
+    "--userns-remap",
+    default="",
+    metavar="default|USER[:GROUP]|FIRST+COUNT",
+    help="Run containers with the subordinate ids of this user (/etc/subuid, /etc/subgid), or with these.",
+)
+@click.option(
     "-l",
     "--log-level",
     type=click.Choice(["debug", "info", "warn", "error", "fatal"]),
@@ -90,6 +96,7 @@ def engine(
     mirrors: tuple[str, ...],
     insecure: tuple[str, ...],
     bip: str,
+    userns_remap: str,
     log_level: str,
     debug: bool,
     log_format: str,
@@ -112,6 +119,7 @@ def engine(
         mirrors=mirrors,
         insecure=insecure,
         bip=bip,
+        userns_remap=userns_remap,
         group=group,
         guard=Guard(_tls(tlscacert, tlscert, tlskey, verify=tlsverify), insecure_loopback),
     )

@@ -10,6 +10,7 @@ from riad.engine.containers.capabilities import effective
 from riad.engine.containers.merge import merge_env
 from riad.engine.containers.model import Container, HostSettings, MountPoint
 from riad.engine.containers.mounting import TMPFS_DEFAULTS
+from riad.engine.containers.remap import Remap, locked_flags
 from riad.engine.containers.security import Security, read_security
 from riad.engine.containers.user import Account
 from riad.engine.host.apparmor import DEFAULT as APPARMOR_DEFAULT
@@ -39,6 +40,7 @@ class Surroundings:
     init_program: str | None = None
     swap_limits: bool = False
     shm: str = ""
+    remap: Remap | None = None
     links: tuple[str, ...] = ()
     """Variables that `--link` adds."""
     """The host's folder for /dev/shm where several containers share it."""
@@ -72,6 +74,7 @@ def bundle(container: Container, around: Surroundings, host: spec.Host) -> spec.
         shm=wanted.ipc_mode != "none",
         privileged=wanted.privileged,
         propagation=_root_propagation(container.mounts),
+        id_map=around.remap.mapping if around.remap else None,
     )
 
 
@@ -127,6 +130,8 @@ def environment(
 def namespaces(wanted: HostSettings, joined: Mapping[str, str], host: spec.Host) -> dict[str, str]:
     """As `spec.Bundle.namespaces`."""
     found = {"mount": ""}
+    if user := joined.get("user"):
+        found["user"] = user
     for kind in ("pid", "ipc", "network"):
         place = joined.get(kind, "")
         if place != "host":
@@ -157,7 +162,17 @@ def _mounts(container: Container, around: Surroundings, host: spec.Host) -> list
     shared = "/dev/shm" if around.joined.get("ipc") == "host" else around.shm  # noqa: S108 -- a path in the container
     if shared and "/dev/shm" not in taken:  # noqa: S108
         found.append(spec.Mount("/dev/shm", shared, "bind", ("rbind", "rprivate")))  # noqa: S108
-    return found + [mount_spec(mount, host) for mount in around.mounts]
+    found += [mount_spec(mount, host) for mount in around.mounts]
+    return [_locked(mount) for mount in found] if around.remap else found
+
+
+def _locked(mount: spec.Mount) -> spec.Mount:
+    """In a user namespace a bind keeps the flags of what it binds; leaving one out is refused by the kernel."""
+    if mount.kind != "bind":
+        return mount
+    kept = [flag for flag in locked_flags(mount.source) if flag not in mount.options]
+    given = [option for option in mount.options if not (option == "rw" and "ro" in kept)]
+    return replace(mount, options=(*given, *kept))
 
 
 def mount_spec(mount: MountPoint, host: spec.Host) -> spec.Mount:

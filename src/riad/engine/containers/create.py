@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
-from riad.engine.containers import bundle, capabilities, checks, limits, linking, mounting, names
+from riad.engine.containers import bundle, capabilities, checks, limits, linking, mounting, names, remap, sources
 from riad.engine.containers.engine import Engine
 from riad.engine.containers.merge import merge
 from riad.engine.containers.model import Container, HostSettings, MountPoint, MountWish, Settings
@@ -129,6 +129,12 @@ def _check(engine: Engine, settings: Settings) -> None:
             engine.networks.check({name: wish})
     capabilities.effective(add=host.cap_add, drop=host.cap_drop, privileged=host.privileged)
     read_security(host.security)
+    if engine.remap is not None and host.userns_mode != "host":
+        remap.check(host)
+    for target, text in _id_maps(settings):
+        if target not in {wish.target for wish in mounting.wishes(host, settings.config.volumes)}:
+            raise invalid(f"label {sources.ID_MAP}{target}: nothing is mounted there")
+        remap.parse_map(text)
     for text in host.device_rules:
         bundle.parse_device_rule(text)
     for entry in host.extra_hosts:
@@ -139,6 +145,12 @@ def _check(engine: Engine, settings: Settings) -> None:
         raise invalid(f"unknown or invalid runtime name: {host.runtime}; this engine runs {engine.runtime.name}")
     if host.init and engine.init_program is None:
         raise invalid("--init needs catatonit on this host (apt-get install catatonit)")
+
+
+def _id_maps(settings: Settings) -> Iterator[tuple[str, str]]:
+    for name, text in settings.config.labels.items():
+        if name.startswith(sources.ID_MAP):
+            yield name.removeprefix(sources.ID_MAP), text
 
 
 def _exists(engine: Engine, network: str) -> bool:

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 from riad.engine.containers.logs.keep import Keeper
 from riad.engine.containers.model import Container
 from riad.engine.containers.registry import Registry
+from riad.engine.containers.remap import Remap
 from riad.engine.containers.spec import Host
 from riad.engine.host.abilities import Abilities
 from riad.engine.host.inotify import Watches
@@ -83,6 +84,8 @@ class Engine:
     publish: Publish
     clock: Clock
     cgroup_parent: str
+    remap: Remap | None = None
+    """The user namespace of containers that did not ask for the host's."""
     init_program: str | None = None
     swap_limits: bool = False
     """The host counts swap per control group."""
@@ -94,6 +97,10 @@ class Engine:
         """The container's control group."""
         parent = posixpath.normpath("/" + (container.settings.host.cgroup_parent or self.cgroup_parent))
         return posixpath.join(parent, container.id).replace("//", "/")
+
+    def remapped(self, container: Container) -> Remap | None:
+        """The user namespace that the container runs in; None is the host's."""
+        return None if container.settings.host.userns_mode == "host" else self.remap
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Runs `work` beside the requests until it ends or the daemon closes; its failure is logged."""

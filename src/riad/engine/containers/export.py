@@ -36,8 +36,11 @@ def layers(engine: Engine, container: Container) -> Layout:
 
 
 def _open(engine: Engine, container: Container, layout: Layout) -> View:
-    """What is mounted for a running container; its volumes are mounted only where its own processes see them."""
-    if container.phase.alive and os.path.ismount(layout.folder):
+    """What is mounted for a running container; its volumes are mounted only where its own processes see them.
+
+    That mount shows the owners of a remapped container as they are on the host, which is nobody's business here.
+    """
+    if container.phase.alive and engine.remapped(container) is None and os.path.ismount(layout.folder):
         return View(os.open(layout.folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC))
     for name in ("diff", "root"):
         (layout.folder.parent / name).mkdir(mode=0o755, parents=True, exist_ok=True)

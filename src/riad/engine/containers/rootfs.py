@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from riad.engine.containers.engine import Engine
 from riad.engine.containers.model import Container
-from riad.engine.host import mounts, overlayfs
+from riad.engine.containers.remap import Remap
+from riad.engine.host import idmap, mounts, overlayfs
 from riad.kernel.faults import conflict
 
 
@@ -21,8 +22,31 @@ def mount(engine: Engine, container: Container) -> Path:
     target = engine.paths.root(container.id)
     mounts.unmount(target)
     layers = [engine.images.layers.get(layer).path for layer in container.layers]
-    overlayfs.mount(layers, folder / "diff", folder / "work", target)
+    remap = engine.remapped(container)
+    if remap is None:
+        overlayfs.mount(layers, folder / "diff", folder / "work", target)
+    else:
+        _mount_mapped(layers, folder, target, remap)
     return target
+
+
+def _mount_mapped(layers: Sequence[Path], folder: Path, target: Path, remap: Remap) -> None:
+    """Every layer and the container's own folder are bound with other owners first; overlayfs keeps what it was given.
+
+    It makes its own folders when it is mounted, for an owner that the mapping must have.
+    """
+    points = [folder / "mapped" / str(number) for number in range(len(layers) + 1)]
+    try:
+        with idmap.acting_as(*remap.mapping.root):
+            for source, point in zip((folder, *layers), points, strict=True):
+                point.mkdir(parents=True, exist_ok=True)
+                idmap.mount(source, point, remap.namespace)
+            overlayfs.mount(points[1:], points[0] / "diff", points[0] / "work", target)
+    finally:
+        for point in points:
+            with contextlib.suppress(FileNotFoundError):
+                mounts.unmount(point)
+                point.rmdir()
 
 
 def unmount(engine: Engine, container_id: str) -> None:

@@ -13,11 +13,17 @@ from pathlib import Path
 
 from riad.engine.containers import held
 from riad.engine.containers.engine import Engine
+from riad.engine.containers.export import layers
 from riad.engine.containers.model import Container, MountPoint
-from riad.engine.host import mounts
+from riad.engine.containers.remap import Remap, parse_map, within
+from riad.engine.host import idmap, mounts
 from riad.engine.host.beneath import open_beneath
+from riad.engine.host.idmap import IdMap
+from riad.engine.host.rootview import of_layers
 from riad.kernel.faults import Fault, Kind, invalid
 
+ID_MAP = "riad.idmap."
+"""Begins labels that say whose the files of one mount are: `riad.idmap.TARGET=HOST:CONTAINER[:COUNT],…`."""
 _RECURSIVE_SINCE = (5, 12)
 
 
@@ -27,25 +33,59 @@ async def settle(engine: Engine, container: Container, root: Path) -> tuple[Moun
     Raises INVALID or INTERNAL naming the source that cannot be had.
     """
     found = []
+    remap = engine.remapped(container)
     for index, mount in enumerate(container.mounts):
         check_recursion(mount, engine.host.kernel)
         if mount.volume:
-            await _ready_volume(engine, mount, root)
+            await _ready_volume(engine, container, mount, root, remap)
         elif mount.kind == "bind":
             _make_source(mount)
             _check_propagation(mount)
         if mount.subpath:
             point = await asyncio.to_thread(_hold_subpath, engine.paths.held, container.id, f"subpath{index}", mount)
             mount = replace(mount, source=str(point))
+        mapping = _mapping(container, mount, remap)
+        if mapping is not None:
+            point = await asyncio.to_thread(_hold_mapped, engine, container, f"mapped{index}", mount, mapping)
+            mount = replace(mount, source=str(point))
         found.append(mount)
     return tuple(found)
 
 
-async def _ready_volume(engine: Engine, mount: MountPoint, root: Path) -> None:
+def _mapping(container: Container, mount: MountPoint, remap: Remap | None) -> IdMap | None:
+    """Volumes hold the container's own ids; binds hold the host's, unless a label says who is who."""
+    text = container.labels.get(ID_MAP + mount.target)
+    if text is not None and mount.kind != "tmpfs":
+        return within(parse_map(text), remap)
+    return remap.mapping if remap is not None and mount.volume else None
+
+
+def _hold_mapped(engine: Engine, container: Container, name: str, mount: MountPoint, mapping: IdMap) -> Path:
+    source = Path(mount.source)
+    point = held.place(engine.paths.held, container.id, name, folder=source.is_dir())
+    namespace = held.place(engine.paths.held, container.id, f"{name}.ns", folder=False)
+    idmap.make_namespace(mapping, namespace)
+    try:
+        idmap.mount(source, point, namespace)
+    finally:
+        mounts.unmount(namespace)
+        namespace.unlink()
+    return point
+
+
+async def _ready_volume(
+    engine: Engine, container: Container, mount: MountPoint, root: Path, remap: Remap | None
+) -> None:
     engine.volumes.use(mount.volume)
     await engine.volumes.mount(mount.volume)
-    if not mount.no_copy and not mount.subpath:
+    if mount.no_copy or mount.subpath:
+        return
+    if remap is None:
         await engine.volumes.populate(mount.volume, root, mount.target)
+        return
+    # Through `root` files have the owners that they have on the host; the volume takes those of the image.
+    with await asyncio.to_thread(of_layers, layers(engine, container)) as image:
+        await engine.volumes.populate(mount.volume, Path(f"/proc/self/fd/{image.root}"), mount.target)
 
 
 async def release(engine: Engine, container: Container) -> None:

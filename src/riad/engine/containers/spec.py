@@ -11,6 +11,7 @@ from typing import Any
 
 from riad.engine.containers import seccomp
 from riad.engine.containers.capabilities import DEFAULT
+from riad.engine.host.idmap import IdMap, Range
 
 Json = dict[str, Any]
 DEFAULT_PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -178,6 +179,8 @@ class Bundle:
     seccomp: str | Json = "default"
     privileged: bool = False
     propagation: str = "rprivate"
+    id_map: IdMap | None = None
+    """Of the user namespace in `namespaces`."""
     writable_cgroups: bool = False
     shm: bool = True
     """Has a /dev/shm."""
@@ -307,6 +310,9 @@ def _linux(bundle: Bundle, host: Host) -> Json:
     domain = {"kernel.domainname": bundle.domainname} if bundle.domainname and "uts" in bundle.namespaces else {}
     if sysctls := {**domain, **bundle.sysctls}:
         shape["sysctl"] = sysctls
+    if bundle.id_map is not None:
+        shape["uidMappings"] = [_id_row(row) for row in bundle.id_map.uids]
+        shape["gidMappings"] = [_id_row(row) for row in bundle.id_map.gids]
     if bundle.devices:
         shape["devices"] = [_device(device) for device in bundle.devices]
     if not bundle.privileged:
@@ -317,6 +323,10 @@ def _linux(bundle: Bundle, host: Host) -> Json:
         held = frozenset(bundle.process.capabilities)
         shape["seccomp"] = seccomp.profile(capabilities=held, arch=host.arch, kernel=host.kernel)
     return shape
+
+
+def _id_row(row: Range) -> Json:
+    return {"containerID": row.inside, "hostID": row.outside, "size": row.count}
 
 
 def _device(device: Device) -> Json:

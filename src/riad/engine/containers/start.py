@@ -96,7 +96,10 @@ async def _launch(engine: Engine, container: Container) -> Run:
     with contextlib.suppress(FileNotFoundError):
         (engine.paths.exits / container.id).unlink()
     root = rootfs.mount(engine, container)
+    remap = engine.remapped(container)
     joined = await _join(engine, container)
+    if remap is not None:
+        joined["user"] = str(remap.namespace)
     mounts = await sources.settle(engine, container, root)
     host = container.settings.host
     around = bundle.Surroundings(
@@ -107,6 +110,7 @@ async def _launch(engine: Engine, container: Container) -> Run:
         files=_files(engine, container),
         bounding=engine.bounding,
         mounts=mounts,
+        remap=remap,
         devices=_devices(container),
         init_program=engine.init_program,
         swap_limits=engine.swap_limits,
@@ -187,8 +191,10 @@ def attachment(engine: Engine, container: Container) -> Attachment:
         given = {(port.container_port, port.proto) for port in ports}
         exposed = [_port(text) for text in sorted(settings.config.exposed_ports)]
         ports += [PortBinding(number, proto) for number, proto in exposed if (number, proto) not in given]
+    remap = engine.remapped(container)
     linked = [entry for link, other in _linked(engine, container) for entry in linking.host_entries(link, other)]
     return Attachment(
+        owner=remap.namespace if remap else None,
         container_id=container.id,
         name=container.name,
         hostname=settings.hostname,

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
+from riad.engine.host.idmap import held_process
 from riad.engine.host.netlink import Netlink
 
 _CLONE_NEWNET = 0x40000000
@@ -32,10 +33,19 @@ _SETTINGS = (
 T = TypeVar("T")
 
 
-def create(path: Path) -> Netlink:
-    """Makes a namespace that stays mounted on `path`, its loopback up; returns a socket inside it."""
+def create(path: Path, *, owner: Path | None = None) -> Netlink:
+    """Makes a namespace that stays mounted on `path`, its loopback up; returns a socket inside it.
+
+    It belongs to the user namespace of `owner`, where one is given: whoever is root there administers this network.
+    """
     path.touch(mode=0o600)
     try:
+        if owner is not None:
+            # A process of many threads cannot enter a user namespace; one of its own makes the network's for us.
+            with held_process(["nsenter", f"--user={owner}", "--", "unshare", "--net", "--"]) as pid:
+                source = f"/proc/{pid}/ns/net".encode()
+                _check(_libc.mount(source, os.fsencode(path), None, _MS_BIND, None), "mount", path)
+            return inside(path, _prepared)
         return _in_thread(lambda: _unshared(path))
     except BaseException:
         path.unlink(missing_ok=True)
@@ -70,11 +80,16 @@ def remove(path: Path) -> None:
 
 def _unshared(path: Path) -> Netlink:
     _check(_libc.unshare(_CLONE_NEWNET), "unshare", path)
+    source = f"/proc/self/task/{threading.get_native_id()}/ns/net".encode()
+    _check(_libc.mount(source, os.fsencode(path), None, _MS_BIND, None), "mount", path)
+    return _prepared()
+
+
+def _prepared() -> Netlink:
+    """A socket of the namespace that the calling thread is in."""
     for setting, value in _SETTINGS:
         with contextlib.suppress(OSError):  # a kernel without IPv6, or a sandbox that forbids the setting
             Path(setting).write_text(value)
-    source = f"/proc/self/task/{threading.get_native_id()}/ns/net".encode()
-    _check(_libc.mount(source, os.fsencode(path), None, _MS_BIND, None), "mount", path)
     link = Netlink()
     link.set_up(1)  # a namespace's loopback is always its first link
     return link

@@ -19,6 +19,7 @@ from types import TracebackType
 
 from riad.engine.host import mounts, overlayfs
 from riad.engine.host.beneath import open_beneath
+from riad.engine.host.idmap import IdMap
 from riad.kernel.faults import Fault, Kind
 
 _CLONE_NEWNS = 0x00020000
@@ -52,10 +53,14 @@ class Layout:
 
 
 class View:
-    """`root` is a descriptor of the container's `/`. Close it: until then the file systems stay mounted."""
+    """`root` is a descriptor of the container's `/`. Close it: until then the file systems stay mounted.
 
-    def __init__(self, root: int, namespace: int | None = None) -> None:
+    `owners`: the view shows files as owned by what the container's own ids are on the host.
+    """
+
+    def __init__(self, root: int, namespace: int | None = None, *, owners: IdMap | None = None) -> None:
         self.root = root
+        self.owners = owners
         self._namespace = namespace
 
     def __enter__(self) -> View:
@@ -74,9 +79,9 @@ class View:
         self.root, self._namespace = -1, None
 
 
-def of_process(pid: int) -> View:
+def of_process(pid: int, *, owners: IdMap | None = None) -> View:
     """What the process sees, with its volumes and tmpfs. Raises ProcessLookupError or FileNotFoundError."""
-    return View(os.open(f"/proc/{pid}/root", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC))
+    return View(os.open(f"/proc/{pid}/root", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC), owners=owners)
 
 
 def of_layers(layout: Layout) -> View:

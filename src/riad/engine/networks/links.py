@@ -134,12 +134,12 @@ class Wiring:
             if found is not None and found.alias.startswith(self._alias):
                 host.delete_link(name)
 
-    def plug(self, container_id: str, plugs: Iterable[Plug], *, ways: Ways) -> None:
-        """Makes the container's namespace with all its links."""
+    def plug(self, container_id: str, plugs: Iterable[Plug], *, ways: Ways, owner: Path | None = None) -> None:
+        """Makes the container's namespace, of the user namespace `owner`, with all its links."""
         path = self.netns(container_id)
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o711)
         netns.remove(path)
-        with netns.create(path) as inside, Netlink() as host:
+        with netns.create(path, owner=owner) as inside, Netlink() as host:
             for plug in plugs:
                 self._plug_one(host, inside, path, plug)
             for version, way in ((4, ways.ipv4), (6, ways.ipv6)):

@@ -208,6 +208,8 @@ class Attachment:
     networks: Mapping[str, EndpointWish] = field(default_factory=lambda: {DEFAULT_NETWORK: EndpointWish()})
     ports: tuple[PortBinding, ...] = ()
     names: NameWishes = NameWishes()
+    owner: Path | None = None
+    """The user namespace that the container's network belongs to; None is the host's."""
 
 
 @dataclass(frozen=True, slots=True)

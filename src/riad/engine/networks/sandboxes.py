@@ -6,6 +6,7 @@ import asyncio
 import secrets
 import socket
 from collections.abc import Callable, Iterable
+from pathlib import Path
 
 from riad.engine.networks import published
 from riad.engine.networks.directory import Directory
@@ -75,7 +76,7 @@ class Sandboxes:
             await self.release(request.container_id)
         try:
             self._lease(request)
-            await self._plug(request.container_id)
+            await self._plug(request.container_id, request.owner)
             await self._firewall.add(self.port_rules(request.container_id))
             await self._serve(request.container_id)
         except BaseException:
@@ -291,13 +292,13 @@ class Sandboxes:
             self._last_given[network.id] = planned.address
         return self._directory.add_endpoint(planned)
 
-    async def _plug(self, container_id: str) -> None:
+    async def _plug(self, container_id: str, owner: Path | None) -> None:
         row = self.running(container_id)
         if row.on_host:
             return
         own = self.own_networks(container_id)
         plugs = [Plug(endpoint, network) for network, endpoint in own]
-        await asyncio.to_thread(self._wiring.plug, container_id, plugs, ways=ways_out(own))
+        await asyncio.to_thread(self._wiring.plug, container_id, plugs, ways=ways_out(own), owner=owner)
 
     def _get(self, reference: str) -> Network:
         return self._directory.network(DEFAULT_NETWORK if reference == "default" else reference)

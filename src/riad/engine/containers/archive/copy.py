@@ -7,6 +7,7 @@ together for as long as the copy takes; while something is written into it, it c
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -21,6 +22,7 @@ from riad.engine.containers.archive.unpack import Rules, unpack
 from riad.engine.containers.engine import Engine
 from riad.engine.containers.model import Container, MountPoint, Phase
 from riad.engine.host.beneath import open_beneath
+from riad.engine.host.idmap import acting_as
 from riad.engine.host.rootview import Bound, Layout, View, of_layers, of_process
 from riad.kernel.faults import conflict, invalid, not_found
 
@@ -44,7 +46,7 @@ class Copier:
         where = place(path)
         async with self._readable(container) as view:
             seen = await asyncio.to_thread(look, view.root, where, container=reference)
-            pieces = await asyncio.to_thread(pack, view.root, where, container=reference)
+            pieces = await asyncio.to_thread(pack, view.root, where, container=reference, owners=view.owners)
             self.engine.announce(container, "archive-path", path=path)
             yield seen, pieces
 
@@ -55,7 +57,7 @@ class Copier:
         """
         container = self.engine.registry.find(reference)
         async with self._writable(container) as view:
-            await asyncio.to_thread(_unpack_at, view.root, path, archive, reference, keep_kinds)
+            await asyncio.to_thread(_unpack_at, view, path, archive, reference, keep_kinds)
         self.engine.announce(container, "extract-to-dir", path=path)
 
     @asynccontextmanager
@@ -86,7 +88,9 @@ class Copier:
         if container.phase not in (Phase.RUNNING, Phase.PAUSED) or not container.run.pid:
             return None
         try:
-            view = await asyncio.to_thread(of_process, container.run.pid)
+            remap = self.engine.remapped(container)
+            owners = remap.mapping if remap else None
+            view = await asyncio.to_thread(of_process, container.run.pid, owners=owners)
         except (ProcessLookupError, FileNotFoundError):
             return None
         # The number may have gone to another process only after the container's end was noticed.
@@ -167,7 +171,8 @@ def _source(mount: MountPoint) -> Path:
         os.close(top)
 
 
-def _unpack_at(root: int, path: str, archive: IO[bytes], container: str, keep_kinds: bool) -> None:
+def _unpack_at(view: View, path: str, archive: IO[bytes], container: str, keep_kinds: bool) -> None:
+    root = view.root
     if not path:
         raise invalid("path cannot be empty")
     try:
@@ -177,7 +182,8 @@ def _unpack_at(root: int, path: str, archive: IO[bytes], container: str, keep_ki
     except OSError as error:
         raise missing(error, path, container) from None
     try:
-        unpack(root, target, archive, Rules(keep_kinds=keep_kinds))
+        with acting_as(*view.owners.root) if view.owners else contextlib.nullcontext():
+            unpack(root, target, archive, Rules(keep_kinds=keep_kinds, owners=view.owners))
     finally:
         os.close(target)
 

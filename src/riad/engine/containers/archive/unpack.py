@@ -21,6 +21,7 @@ from typing import IO
 
 from riad.engine.containers.archive.look import path_of
 from riad.engine.host.beneath import open_beneath
+from riad.engine.host.idmap import IdMap, outside
 from riad.kernel.faults import Fault, Kind, denied, invalid
 
 _PIECE = 1 << 18
@@ -34,6 +35,8 @@ class Rules:
     """`keep_kinds`: a directory never gives way to something else, nor the reverse (Docker's noOverwriteDirNonDir)."""
 
     keep_kinds: bool = True
+    owners: IdMap | None = None
+    """What the view shows of the container's own ids."""
 
 
 def unpack(root: int, target: int, archive: IO[bytes], rules: Rules) -> None:
@@ -69,6 +72,7 @@ class _Unpacking:
         name = posixpath.normpath("/" + entry.name).strip("/")
         if not name:
             return  # "./": the target itself keeps what it is
+        self._translate(entry)
         above, _, last = name.rpartition("/")
         parent = self._parent(above)
         if entry.isdir():
@@ -93,6 +97,15 @@ class _Unpacking:
         _own(parent, last, entry)
         if entry.issym():
             self._forget()  # what was resolved before may lead elsewhere now
+
+    def _translate(self, entry: tarfile.TarInfo) -> None:
+        if self._rules.owners is None:
+            return
+        try:
+            entry.uid = outside(self._rules.owners.uids, entry.uid)
+            entry.gid = outside(self._rules.owners.gids, entry.gid)
+        except ValueError as error:
+            raise invalid(f"{entry.name}: the container's user namespace does not have its owner: {error}") from None
 
     def finish(self) -> None:
         """Directories get their times last: everything put into them changes them."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TypedDict
 
 from riad.engine.dockerapi.create_body.fields import AT, Json
-from riad.kernel.faults import unsupported
+from riad.kernel.faults import invalid
 from riad.oci.fields import field, text_map, texts
 
 FIELDS = frozenset(
@@ -51,7 +51,7 @@ class Security(TypedDict):
 def read_security(body: Json) -> Security:
     """The options themselves are read where the container is made."""
     if field(body, "UsernsMode", str, "", at=AT) not in ("", "host"):
-        raise unsupported(f"{AT}UsernsMode: user namespaces are not supported by this engine; only host")
+        raise invalid(f"invalid user namespace mode: {body['UsernsMode']}")
     return Security(
         cap_add=texts(body, "CapAdd", at=AT),
         cap_drop=texts(body, "CapDrop", at=AT),
