@@ -67,9 +67,11 @@ def measure(row: Row, engines: list[engine_rows.Engine], repeat: int) -> dict[st
     found: dict[str, list[float]] = {engine.name: [] for engine in engines}
     able = []
     for engine in engines:
-        with contextlib.suppress(engine_rows.RefusedError):
+        try:
             row.before(engine)
             able.append(engine)
+        except engine_rows.RefusedError as error:
+            print(f"{row.name}: {engine.name} is left out: {error}", file=sys.stderr)
     try:
         for number in range(repeat + row.warm):
             for engine in list(able):

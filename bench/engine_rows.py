@@ -186,16 +186,14 @@ def _many_ports(engine: Engine) -> None:
     )
 
 
-def _one_more_port(engine: Engine) -> float:
-    """The price of a port: a container that publishes one, less one that publishes none."""
-    plain = engine.timed("run", "-d", "--name", "plain", IMAGE, "sleep", "600")
-    with_port = engine.timed("run", "-d", "--name", "one", "-p", f"{_FIRST_PORT + 9000}:80", IMAGE, "sleep", "600")
-    engine.docker("rm", "-f", "plain", "one")
-    return with_port - plain
-
-
 def _with_one_more_port(engine: Engine) -> float:
-    took = engine.timed("run", "-d", "--name", "one", "-p", f"{_FIRST_PORT + 9000}:80", IMAGE, "sleep", "600")
+    """Starting a container that is there already: what the docker CLI needs for itself is no part of it."""
+    engine.docker("create", "--name", "one", "-p", f"{_FIRST_PORT + 9000}:80", IMAGE, "sleep", "600")
+    client = engine.api()
+    begin = time.perf_counter()
+    client.start("one")
+    took = (time.perf_counter() - begin) * 1000
+    client.close()
     engine.docker("rm", "-f", "one")
     return took
 
@@ -239,19 +237,19 @@ def _attach(engine: Engine) -> float:
 
 
 def _two(engine: Engine) -> None:
-    for name in ("a", "b"):
+    for name in ("from", "into"):
         engine.docker("run", "-d", "--name", name, IMAGE, "sleep", "6000")
     engine.probe("swallow", "5000")
-    engine.probe("swallow", "5000", inside="b")
+    engine.probe("swallow", "5000", inside="into")
 
 
 def _to_host(engine: Engine) -> float:
-    gateway = engine.docker("inspect", "-f", "{{range .NetworkSettings.Networks}}{{.Gateway}}{{end}}", "a")
-    return engine.probe("send", gateway, "5000", str(engine.size), inside="a")
+    gateway = engine.docker("inspect", "-f", "{{range .NetworkSettings.Networks}}{{.Gateway}}{{end}}", "from")
+    return engine.probe("send", gateway, "5000", str(engine.size), inside="from")
 
 
 def _between(engine: Engine) -> float:
-    return engine.probe("send", engine.address("b"), "5000", str(engine.size), inside="a")
+    return engine.probe("send", engine.address("into"), "5000", str(engine.size), inside="from")
 
 
 ROWS = (
@@ -264,8 +262,7 @@ ROWS = (
     Row("ps", "ps -a, 500 containers known", "ms", 1.0, lambda e: e.timed("ps", "-a"), before=_many_known),
     Row("inspect", "inspect, 500 containers known", "ms", 1.0, lambda e: e.timed("inspect", "c250"),
         before=_many_known),
-    Row("publish", "run -d -p, 499 ports published", "ms", 0.40, _with_one_more_port, repeat=9, before=_many_ports),
-    Row("port", "the price of port 500 of 500", "ms", 0.3, _one_more_port, repeat=9, before=_many_ports),
+    Row("publish", "start with port 500 of 500", "ms", 0.3, _with_one_more_port, repeat=9, before=_many_ports),
     Row("request", "a request through port 500 of 500", "ms", 1.0, _request, repeat=9, before=_served_port),
     Row("memory", "memory of the engine at rest (PSS)", "MiB", 0.5, lambda e: e.memory(), repeat=3, warm=0),
     Row("container", "memory per running container (PSS)", "MiB", 0.25, _per_container, repeat=1, warm=0),

@@ -64,6 +64,15 @@ def details(image: Image, images: Images) -> Shape:
     return shape
 
 
+def for_older_clients(shape: Shape, version: tuple[int, int]) -> Shape:
+    """`details` with the members that clients of an older version expect: Compose 1 fails without ContainerConfig."""
+    if version < (1, 44):
+        shape["VirtualSize"] = shape["Size"]
+    if version < (1, 45):
+        shape |= {"Container": "", "ContainerConfig": shape["Config"]}
+    return shape
+
+
 def container_config(config: ContainerConfig) -> Shape:
     """`Config` with the members that Go prints even when they are empty."""
     always: Shape = {

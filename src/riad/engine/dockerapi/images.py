@@ -7,7 +7,7 @@ from aiohttp import web
 from riad.engine.dockerapi import image_shapes
 from riad.engine.dockerapi.filters import Filters, parse_filters
 from riad.engine.dockerapi.image_filters import LIST_FILTERS, PRUNE_FILTERS, ImageFilter
-from riad.engine.dockerapi.wire import flag, json_response
+from riad.engine.dockerapi.wire import flag, json_response, version_of
 from riad.engine.images.local import Images
 from riad.engine.images.remove import prune_images, remove_image
 from riad.kernel.faults import invalid, unsupported
@@ -33,7 +33,10 @@ def routes(*, images: Images) -> list[web.RouteDef]:
         )
 
     async def inspect(request: web.Request) -> web.Response:
-        return json_response(image_shapes.details(images.get(request.match_info["name"]), images))
+        shape = image_shapes.details(images.get(request.match_info["name"]), images)
+        # Compose 1 asks in the newest version it is offered, but reads what versions of its own time answered.
+        old = request.headers.get("User-Agent", "").startswith("docker-compose/1.")
+        return json_response(image_shapes.for_older_clients(shape, (1, 24) if old else version_of(request)))
 
     async def history(request: web.Request) -> web.Response:
         return json_response(image_shapes.history(images.get(request.match_info["name"]), images))
