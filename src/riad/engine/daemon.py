@@ -62,6 +62,7 @@ from riad.engine.dockerapi import (
     exec as exec_routes,
 )
 from riad.engine.dockerapi.app import build_app
+from riad.engine.dockerapi.prune_events import announced
 from riad.engine.events import Events
 from riad.engine.host import abilities, apparmor, cgroups, conmon, facts, pidfd, runc
 from riad.engine.images.local import Images
@@ -201,8 +202,10 @@ class Daemon:
         await self.engine.keeper.close()
         if self.engine.remap is not None and not any(c.phase.alive for c in self.engine.registry):
             remap.close_namespace(self.engine.remap)
+        self.engine.oom.close()
         await self.networks.close()
         cgroups.remove(self.engine.cgroup_parent)  # stays while containers run in it
+        self.events.write()
         self.state.close()
 
 
@@ -235,7 +238,7 @@ def assemble(config: EngineConfig, *, suggest: Suggest = no_suggestion) -> Daemo
     registries = RegistryOptions(tuple(map(parse_mirror, config.mirrors)), config.insecure)
     data = config.data_root
     state = State(data)
-    happenings = Events(clock)
+    happenings = Events(clock, state)
     bounding = capabilities.bounding_set()
     host = spec.Host(
         arch=facts.architecture(),
@@ -320,7 +323,7 @@ def assemble(config: EngineConfig, *, suggest: Suggest = no_suggestion) -> Daemo
         *absent.routes(engine=engine),
         *repair.routes(state=state, places=Places(data, config.exec_root, config.instance)),
     ]
-    app = build_app(routes)
+    app = build_app(announced(routes, happenings.publish))
     if config.guard.insecure_loopback:
         app.middlewares.insert(1, programs_only)  # inside of the one that answers faults
     return Daemon(config, state, engine, nets, volume_store, builder, happenings, app)

@@ -1,18 +1,35 @@
-"""What happened in the engine, as `docker events` tells it: a short memory of the past, and live streams."""
+"""What happened in the engine, as `docker events` tells it: live streams, and a memory of the past.
+
+The memory is bounded (a client that comes back after a while reads what it missed) and survives the daemon: it is
+written to the state database together, a moment after the first of a burst, so that the life of a container waits for
+no further transaction. A daemon that is killed forgets at most that moment.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import json
 from collections import deque
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 
+from riad.engine.state import State
 from riad.kernel.clock import Clock
 
 _REMEMBERED = 1024
 _QUEUED = 4096
+_WRITTEN_AFTER = 0.5
+"""Seconds."""
+
+_SCHEMA = (
+    """
+    CREATE TABLE happening (
+        number INTEGER PRIMARY KEY AUTOINCREMENT, kind TEXT NOT NULL, action TEXT NOT NULL, subject TEXT NOT NULL,
+        attributes TEXT NOT NULL, at TEXT NOT NULL)
+    """,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,14 +46,20 @@ class Event:
 class Events:
     """Publishing never waits: a listener that does not keep up loses events, the engine does not stand still."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, state: State | None = None) -> None:
         self._clock = clock
+        self._state = state
         self._past: deque[Event] = deque(maxlen=_REMEMBERED)
+        self._unwritten: list[Event] = []
         self._listeners: set[asyncio.Queue[Event]] = set()
+        if state is not None:
+            state.migrate("events", _SCHEMA)
+            self._past.extend(_read(state))
 
     def publish(self, kind: str, action: str, subject: str, attributes: Mapping[str, str] | None = None) -> None:
         event = Event(kind, action, subject, dict(attributes or {}), self._clock.now())
         self._past.append(event)
+        self._remember(event)
         for listener in self._listeners:
             if not listener.full():
                 listener.put_nowait(event)
@@ -58,6 +81,34 @@ class Events:
             yield _drain(queue)
         finally:
             self._listeners.discard(queue)
+
+    def _remember(self, event: Event) -> None:
+        if self._state is None:
+            return
+        self._unwritten.append(event)
+        if len(self._unwritten) == 1:
+            asyncio.get_running_loop().call_later(_WRITTEN_AFTER, self.write)
+
+    def write(self) -> None:
+        """Makes durable what has happened since the last time; called when the daemon closes, too."""
+        if self._state is None or not self._unwritten:
+            return
+        rows = [
+            (event.kind, event.action, event.subject, json.dumps(dict(event.attributes)), event.at.isoformat())
+            for event in self._unwritten
+        ]
+        self._unwritten.clear()
+        with self._state.transaction() as sql:
+            sql.executemany(
+                "INSERT INTO happening (kind, action, subject, attributes, at) VALUES (?, ?, ?, ?, ?)", rows
+            )
+            sql.execute("DELETE FROM happening WHERE number <= (SELECT max(number) FROM happening) - ?", (_REMEMBERED,))
+
+
+def _read(state: State) -> Iterator[Event]:
+    for row in state.connection.execute("SELECT * FROM happening ORDER BY number").fetchall():
+        attributes = json.loads(row["attributes"])
+        yield Event(row["kind"], row["action"], row["subject"], attributes, datetime.fromisoformat(row["at"]))
 
 
 async def _drain(queue: asyncio.Queue[Event]) -> AsyncIterator[Event]:

@@ -16,6 +16,7 @@ from riad.engine.containers.remap import Remap
 from riad.engine.containers.spec import Host
 from riad.engine.host.abilities import Abilities
 from riad.engine.host.inotify import Watches
+from riad.engine.host.oomwatch import OomWatch
 from riad.engine.host.runc import Runtime
 from riad.engine.images.local import Images
 from riad.engine.networks.networks import Networks
@@ -90,6 +91,7 @@ class Engine:
     swap_limits: bool = False
     """The host counts swap per control group."""
     abilities: Abilities = field(default_factory=Abilities)
+    oom: OomWatch = field(default_factory=OomWatch)
     keeper: Keeper = field(default_factory=lambda: Keeper(Watches()))
     tasks: set[asyncio.Task[None]] = field(default_factory=set)
 

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from riad.engine.containers import held, restart, rootfs, sources
+from riad.engine.containers import held, memory_kills, restart, rootfs, sources
 from riad.engine.containers.engine import Engine
 from riad.engine.containers.logs.options import bounds
 from riad.engine.containers.model import Container, Phase
@@ -32,6 +32,7 @@ def watch(engine: Engine, container: Container) -> None:
     companion.process_gone.clear()
     _keep_log(engine, container)
     companion.watcher = engine.spawn(_watch(engine, container))
+    memory_kills.watch(engine, container)
 
 
 def _keep_log(engine: Engine, container: Container) -> None:
@@ -72,21 +73,33 @@ async def finish(engine: Engine, container: Container) -> None:
         conmon_ticks=0,
         exit_code=code,
         finished_at=finished_at,
-        oom_killed=bool(ended and ended.oom_killed),
     )
+    if memory_kills.happened(engine, container, ended):
+        run = replace(run, oom_killed=True)
+        if not container.run.oom_killed:
+            engine.announce(container, "oom")
     engine.keeper.forget(container.id)
     container = engine.registry.change(container, phase=Phase.RESTARTING if again else Phase.EXITED, run=run)
-    if run.oom_killed:
-        engine.announce(container, "oom")
-    engine.announce(container, "die", exitCode=str(code), execDuration=str(int(_ran_for(container))))
     if not again:
         settle(companion.ended, code)
     await clean_up(engine, container)
+    _announce_end(engine, container)
     companion.process_gone.set()
     if again:
         restart_soon(engine, container)
     elif container.settings.host.auto_remove and not companion.restarting:
         remove_soon(engine, container)
+
+
+def _announce_end(engine: Engine, container: Container) -> None:
+    """In dockerd's order: what it gave back (the networks have been told of already), that it was stopped, its end."""
+    for mount in container.mounts:
+        if mount.volume:
+            engine.publish("volume", "unmount", mount.volume, {"driver": mount.driver, "container": container.id})
+    if engine.registry.companion(container.id).stopping:
+        engine.announce(container, "stop")
+    duration = str(int(_ran_for(container)))
+    engine.announce(container, "die", exitCode=str(container.run.exit_code), execDuration=duration)
 
 
 def _ran_for(container: Container) -> float:

@@ -32,6 +32,8 @@ class Companion:
     restart_delay: float = 0.0
     restarting: bool = False
     """Being stopped by a restart: `--rm` does not apply to this end."""
+    stopping: bool = False
+    """Somebody waits for this end as a `stop`, which is told of before the end itself."""
     prober: asyncio.Task[None] | None = None
     health: Any = None
     """`health.Health` of a running container that has a health check."""

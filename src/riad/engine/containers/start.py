@@ -51,6 +51,7 @@ async def begin(engine: Engine, container: Container) -> Container:
     try:
         launched = await _launch(engine, started)
         started = engine.registry.change(started, run=launched)
+        _announce_volumes(engine, started)
         _connect_waiting(engine, started)
         await engine.runtime.start(started.id)
     except BaseException as error:
@@ -66,6 +67,19 @@ async def begin(engine: Engine, container: Container) -> Container:
     health.watch(engine, started)
     engine.announce(started, "start")
     return started
+
+
+def _announce_volumes(engine: Engine, container: Container) -> None:
+    for mount in container.mounts:
+        if mount.volume:
+            attributes = {
+                "driver": mount.driver,
+                "container": container.id,
+                "destination": mount.target,
+                "read/write": str(not mount.read_only).lower(),
+                "propagation": mount.propagation,
+            }
+            engine.publish("volume", "mount", mount.volume, attributes)
 
 
 def _failed(engine: Engine, container: Container, fault: Fault, *, never_ran: bool) -> None:

@@ -34,8 +34,12 @@ async def _stop(engine: Engine, container: Container, *, number: int, timeout: i
     container = engine.registry.change(container, stopped_by_user=True)
     if timeout is None:
         timeout = container.settings.config.stop_timeout
-    await _end(engine, container, number, _DEFAULT_TIMEOUT if timeout is None else timeout)
-    engine.announce(container, "stop")
+    companion = engine.registry.companion(container.id)
+    companion.stopping = True
+    try:
+        await _end(engine, container, number, _DEFAULT_TIMEOUT if timeout is None else timeout)
+    finally:
+        companion.stopping = False
     return True
 
 
