@@ -7,6 +7,7 @@ import contextlib
 import gzip
 import io
 import json
+import os
 import tarfile
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
@@ -16,6 +17,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
+from riad.engine.images import compression
 from riad.engine.images.local import Images
 from riad.engine.images.pull import Puller
 from riad.engine.images.registry.credentials import Credentials
@@ -35,11 +37,17 @@ pytestmark = pytest.mark.root
 
 @dataclass(slots=True)
 class FakeRegistry:
-    """`cut`: how many bytes of a blob are sent before the connection breaks, once per entry."""
+    """`cut`: how many bytes of a blob are sent before the connection breaks, once per entry. `troubles`: how often a
+    blob is answered by 503. `hold`: large blobs wait in their middle.
+    """
 
     blobs: dict[str, bytes] = field(default_factory=dict)
     manifests: dict[str, tuple[str, bytes]] = field(default_factory=dict)
     cut: list[int] = field(default_factory=list)
+    ranges: bool = True
+    troubles: int = 0
+    hold: asyncio.Event | None = None
+    asked: asyncio.Event = field(default_factory=asyncio.Event)
     token: str = ""
     log: list[str] = field(default_factory=list)
     host: str = ""
@@ -63,8 +71,15 @@ class FakeRegistry:
         self.add_manifest(manifest, tag)
         return manifest, [layer.digest for layer in described]
 
+    async def until(self, times: int, end: str) -> None:
+        """Until what ends so has been asked for so often."""
+        while sum(line.endswith(end) for line in self.log) < times:
+            self.asked.clear()
+            await self.asked.wait()
+
     async def serve(self, request: web.Request) -> web.StreamResponse:
         self.log.append(f"{request.method} {request.path}")
+        self.asked.set()
         if request.path == "/token":
             self.log.append(f"scope {request.query['scope']} as {request.headers.get('Authorization', 'nobody')}")
             return web.json_response({"token": self.token})
@@ -84,7 +99,10 @@ class FakeRegistry:
         return web.json_response({"errors": [{"code": code, "message": "unknown"}]}, status=404)
 
     async def _blob(self, request: web.Request, data: bytes) -> web.StreamResponse:
-        start = int(request.headers.get("Range", "bytes=0-").removeprefix("bytes=").rstrip("-"))
+        if self.troubles:
+            self.troubles -= 1
+            return web.Response(status=503)
+        start = int(request.headers.get("Range", "bytes=0-").removeprefix("bytes=").rstrip("-")) if self.ranges else 0
         self.log.append(f"from {start}")
         response = web.StreamResponse(status=206 if start else 200)
         response.content_length = len(data) - start
@@ -94,6 +112,10 @@ class FakeRegistry:
             assert request.transport is not None
             request.transport.abort()
             return response
+        if self.hold is not None and len(data) > 1000:
+            await response.write(data[start : start + 500])
+            await self.hold.wait()
+            start += 500
         await response.write(data[start:])
         return response
 
@@ -191,6 +213,72 @@ async def test_a_manifest_pulled_by_digest_must_have_it(images: Images, registry
     registry.manifests[wrong] = registry.manifests["1"]
     with pytest.raises(Fault, match="manifest verification failed"):
         await puller(images).pull(parse_reference(f"{registry.host}/group/app@{wrong}"))
+
+
+async def test_a_registry_without_ranges_sends_again_what_is_skipped(images: Images, registry: FakeRegistry) -> None:
+    registry.add_image("1", bytes(range(256)) * 2000)
+    registry.cut, registry.ranges = [700, 800], False
+    await puller(images).pull(parse_reference(f"{registry.host}/group/app:1"))
+    assert registry.log.count("from 0") == 4
+
+
+async def test_a_registry_in_trouble_is_asked_again(images: Images, registry: FakeRegistry) -> None:
+    registry.add_image("1", b"x" * 5000)
+    registry.troubles = 2
+    await puller(images).pull(parse_reference(f"{registry.host}/group/app:1"))
+
+
+async def test_two_pulls_at_once_share_the_download(images: Images, registry: FakeRegistry) -> None:
+    _, [layer] = registry.add_image("1", os.urandom(5000))
+    registry.hold = asyncio.Event()
+    both, said = puller(images), asyncio.Event()
+    name = parse_reference(f"{registry.host}/group/app:1")
+
+    async def report(line: dict[str, Any]) -> None:
+        if line["status"] == "Downloading":
+            said.set()
+
+    first = asyncio.ensure_future(both.pull(name, report=report))
+    await said.wait()
+    said.clear()
+    second = asyncio.ensure_future(both.pull(name, report=report))
+    await registry.until(2, "manifests/1")
+    registry.hold.set()
+    assert (await first).id == (await second).id
+    assert registry.log.count(f"GET /v2/group/app/blobs/{layer}") == 1
+
+
+async def test_who_waited_for_a_download_that_is_given_up_makes_it_alone(
+    images: Images, registry: FakeRegistry
+) -> None:
+    registry.add_image("1", os.urandom(5000))
+    registry.hold = asyncio.Event()
+    both, said = puller(images), asyncio.Event()
+    name = parse_reference(f"{registry.host}/group/app:1")
+
+    async def report(line: dict[str, Any]) -> None:
+        if line["status"] == "Downloading":
+            said.set()
+
+    first = asyncio.ensure_future(both.pull(name, report=report))
+    await said.wait()
+    second = asyncio.ensure_future(both.pull(name))
+    await registry.until(2, "manifests/1")
+    first.cancel()
+    registry.hold.set()
+    assert (await second).tags == (name,)
+    assert not list(images.layers.incoming.iterdir())
+
+
+async def test_a_bomb_is_refused_and_leaves_nothing(
+    images: Images, registry: FakeRegistry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(compression, "_HARMLESS", 1_000_000)
+    monkeypatch.setattr(compression, "_LARGEST_RATIO", 100)
+    registry.add_image("1", bytes(20_000_000))
+    with pytest.raises(Fault, match="bomb"):
+        await puller(images).pull(parse_reference(f"{registry.host}/group/app:1"))
+    assert nothing_remains(images)
 
 
 async def test_a_token_is_fetched_for_exactly_what_is_pulled(images: Images, registry: FakeRegistry) -> None:

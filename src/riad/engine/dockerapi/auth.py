@@ -21,14 +21,15 @@ def routes(*, options: RegistryOptions) -> list[web.RouteDef]:
         domain = registry_domain(str(body.get("serveraddress") or ""))
         place = own_place(Reference(domain, ""), options)
         try:
-            async with Registry(place, credentials_from_json(body)) as registry:
+            async with Registry(place, credentials_from_json(body), offline=True) as registry:
                 await registry.ping()
+                identity = registry.identity_token
         except Refusal as error:
             kind = Kind.UNAUTHENTICATED if error.status in (401, 403) else Kind.INTERNAL
             raise Fault(kind, f"login attempt to {place.base}/v2/ failed: {error}") from None
         except Unreachable as error:
             raise Fault(Kind.INTERNAL, f"cannot reach the registry at {error}") from None
-        return json_response({"Status": "Login Succeeded", "IdentityToken": ""})
+        return json_response({"Status": "Login Succeeded", "IdentityToken": identity})
 
     return [web.post("/auth", auth)]
 

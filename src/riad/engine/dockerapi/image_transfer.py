@@ -9,7 +9,7 @@ import asyncio
 import os
 import tempfile
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 from aiohttp import web
@@ -17,6 +17,7 @@ from aiohttp import web
 from riad.engine.dockerapi.app import cancellable
 from riad.engine.dockerapi.streams import JsonLines
 from riad.engine.dockerapi.wire import STARTED, Shape, decoded_header, flag
+from riad.engine.images.fetching import fetched
 from riad.engine.images.importing import import_image
 from riad.engine.images.load import load
 from riad.engine.images.local import Images
@@ -24,7 +25,7 @@ from riad.engine.images.progress import Report
 from riad.engine.images.pull import Puller
 from riad.engine.images.push import Pusher
 from riad.engine.images.registry.credentials import Credentials, credentials_from_json
-from riad.engine.images.save import save
+from riad.engine.images.save import save, saved_images
 from riad.kernel import logs
 from riad.kernel.faults import Fault, invalid, unsupported
 from riad.oci.digest import parse_digest
@@ -103,18 +104,17 @@ def pulled_reference(name: str, tag: str) -> Reference:
 
 async def _import(request: web.Request, images: Images) -> web.StreamResponse:
     source = request.query["fromSrc"]
-    if source != "-":
-        raise unsupported(f"fromSrc={source}: only - is supported; fetch the archive and send it as the body")
     reference = (
         pulled_reference(request.query["repo"], request.query.get("tag", "")) if request.query.get("repo") else None
     )
     if reference is not None and reference.digest is not None:
         raise invalid("cannot import digest reference")
-    async with _progress(request) as lines, _spooled(request, images) as archive:
+    async with _progress(request) as lines, _source(request, source, images, lines.send) as archive:
         with archive.open("rb") as file:
             image = await import_image(
                 images,
                 file,
+                source=source,
                 reference=reference,
                 message=request.query.get("message", ""),
                 changes=request.query.getall("changes", []),
@@ -142,7 +142,27 @@ async def _push(request: web.Request, pusher: Pusher) -> web.StreamResponse:
 
 async def _send(request: web.Request, images: Images, names: list[str]) -> web.StreamResponse:
     _refuse(request, "platform")
-    pieces = save(images, names)
+    with _pinned(images, names):
+        return await _stream(request, images, names, save(images, names))
+
+
+@contextmanager
+def _pinned(images: Images, names: list[str]) -> Iterator[None]:
+    """Their layers stay, whatever becomes of the images while they are sent."""
+    layers = [layer for image in saved_images(images, names) for layer in image.layers]
+    for layer in layers:
+        images.layers.pin(layer)
+    try:
+        yield
+    finally:
+        for layer in layers:
+            images.layers.unpin(layer)
+
+
+async def _stream(
+    request: web.Request, images: Images, names: list[str], pieces: Iterator[bytes]
+) -> web.StreamResponse:
+    ids = [images.get(name).id for name in names]
     response = web.StreamResponse(headers={"Content-Type": "application/x-tar"})
     response.enable_chunked_encoding()
     request[STARTED] = True
@@ -150,8 +170,8 @@ async def _send(request: web.Request, images: Images, names: list[str]) -> web.S
     async for piece in _from_thread(pieces):
         await response.write(piece)
     await response.write_eof()
-    for name in names:
-        images.announce("save", images.get(name).id, {"name": images.get(name).id})
+    for image in ids:
+        images.announce("save", image, {"name": image})
     return response
 
 
@@ -212,13 +232,25 @@ def _only_results(lines: JsonLines) -> Report:
 
 
 @asynccontextmanager
-async def _spooled(request: web.Request, images: Images) -> AsyncIterator[Path]:
-    """The request's body in a file, because archives are read more than once. Removed afterwards."""
+async def _source(request: web.Request, source: str, images: Images, report: Report) -> AsyncIterator[Path]:
+    """What is to be imported: the body, or what is at an address."""
+    if source == "-":
+        async with _spooled(request.content.iter_chunked(_PIECE), images) as path:
+            yield path
+        return
+    await report({"status": f"Downloading from {source}"})
+    async with fetched(source, report) as pieces, _spooled(pieces, images) as path:
+        yield path
+
+
+@asynccontextmanager
+async def _spooled(pieces: AsyncIterator[bytes], images: Images) -> AsyncIterator[Path]:
+    """The bytes in a file, removed afterwards."""
     handle, name = tempfile.mkstemp(prefix="body-", dir=images.layers.incoming)
     path = Path(name)
     try:
         with os.fdopen(handle, "wb", buffering=0) as file:
-            async for piece in request.content.iter_chunked(_PIECE):
+            async for piece in pieces:
                 await asyncio.to_thread(file.write, piece)
         yield path
     finally:

@@ -28,8 +28,13 @@ def routes(*, images: Images) -> list[web.RouteDef]:
             if chosen.keeps(image) and (everything or image.tags or image.digests or image.id not in parents)
         ]
         shared = image_shapes.shared_sizes(images, found) if flag(request.query, "shared-size") else {}
+        old = version_of(request) < (1, 44)
         return json_response(
-            [image_shapes.summary(image, tags=chosen.tags(image), shared=shared.get(image.id, -1)) for image in found]
+            [
+                image_shapes.summary(image, tags=chosen.tags(image), shared=shared.get(image.id, -1))
+                | ({"VirtualSize": image.size} if old else {})
+                for image in found
+            ]
         )
 
     async def inspect(request: web.Request) -> web.Response:

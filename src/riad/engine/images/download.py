@@ -36,21 +36,31 @@ async def download(registry: Registry, wanted: BlobRow, layers: Layers, progress
     os.close(handle)
     file, conduit = Path(name), Conduit()
     work = layers.begin(_unpack, layers, iter(conduit), wanted, file)
+    kept: list[Layer] = []
     try:
-        await _Download(conduit, wanted, progress, work).run(registry)
-        conduit.close()
-        await progress.say("Verifying Checksum")
-        await progress.say("Download complete")
-        await progress.moved("Extracting", wanted.size)
-        layer = layers.keep(await asyncio.shield(work), wanted, file)
-        await progress.say("Pull complete")
-        return layer
-    finally:
-        conduit.close(ConnectionError("given up"))
-        await asyncio.wait([work])
-        file.unlink(missing_ok=True)
-        if work.exception() is None:
-            await layers.in_thread(layers.discard, work.result())
+        try:
+            await _Download(conduit, wanted, progress, work).run(registry)
+            conduit.close()
+            await progress.say("Verifying Checksum")
+            await progress.say("Download complete")
+            await progress.moved("Extracting", wanted.size)
+            kept.append(layers.keep(await asyncio.shield(work), wanted, file))
+            await progress.say("Pull complete")
+        finally:
+            await asyncio.shield(_clean_up(conduit, work, layers, file))
+    except BaseException:
+        for layer in kept:
+            layers.unpin(layer.diff_id)
+        raise
+    return kept[0]
+
+
+async def _clean_up(conduit: Conduit, work: asyncio.Future[Arrival], layers: Layers, file: Path) -> None:
+    conduit.close(ConnectionError("given up"))
+    await asyncio.wait([work])
+    file.unlink(missing_ok=True)
+    if work.exception() is None:
+        await layers.in_thread(layers.discard, work.result())
 
 
 class _Download:

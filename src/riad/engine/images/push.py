@@ -22,6 +22,7 @@ from riad.engine.images.registry.client import Registry
 from riad.engine.images.registry.credentials import Credentials
 from riad.engine.images.registry.errors import Refusal, Unreachable
 from riad.engine.images.registry.places import RegistryOptions, own_place
+from riad.engine.images.registry.retry import pause, worth_another_try
 from riad.engine.images.store import BlobRow, ManifestRow
 from riad.kernel.faults import Fault, Kind, not_found
 from riad.oci import media
@@ -31,7 +32,7 @@ from riad.oci.manifest import Manifest, parse_manifest
 from riad.oci.reference import Reference
 
 _UPLOADS = 4
-_ATTEMPTS = 3
+_ATTEMPTS = 5
 _PIECE = 1 << 20
 _SENDABLE = frozenset(
     {media.OCI_LAYER_GZIP, media.OCI_LAYER_ZSTD, media.DOCKER_LAYER_GZIP, media.DOCKER_FOREIGN_LAYER_GZIP}
@@ -58,6 +59,8 @@ class Pusher:
         if image_id is None:
             raise not_found(f"An image does not exist locally with the tag: {reference.familiar_repository}")
         image = self._images.by_id(image_id)
+        for diff_id in image.layers:
+            self._images.layers.pin(diff_id)  # whatever becomes of the image meanwhile
         try:
             async with Registry(own_place(reference, self._options), credentials, actions="pull,push") as registry:
                 pushed = await self._push_to(registry, image, reference, report)
@@ -65,6 +68,9 @@ class Pusher:
             raise error.fault() from None
         except Unreachable as error:
             raise Fault(Kind.UNAVAILABLE, f"cannot reach the registry of {reference.familiar}: {error}") from None
+        finally:
+            for diff_id in image.layers:
+                self._images.layers.unpin(diff_id)
         self._images.announce("push", reference.familiar, {"name": reference.familiar_repository})
         return pushed
 
@@ -76,23 +82,24 @@ class Pusher:
         return found
 
     async def _push_to(self, registry: Registry, image: Image, reference: Reference, report: Report) -> Pushed:
-        uploads = asyncio.Semaphore(_UPLOADS)
+        uploads, body = asyncio.Semaphore(_UPLOADS), self._images.config_bytes(image.id)
         try:
             async with asyncio.TaskGroup() as group:
                 jobs = {
                     diff_id: group.create_task(self._layer(registry, reference, diff_id, uploads, report))
                     for diff_id in dict.fromkeys(image.layers)
                 }
-                config = group.create_task(self._config(registry, image))
+                config = group.create_task(self._config(registry, image, body))
         except ExceptionGroup as several:
             raise several.exceptions[0] from None
         forms = [jobs[diff_id].result() for diff_id in image.layers]
         row = self._manifest(image, config.result(), forms)
         tag = reference.tag or "latest"
         await registry.put_manifest(tag, row.body, row.media_type)
-        with self._images.store.transaction():
-            self._images.store.set_digest(reference.repository, row.digest, image.id)
-            self._images.store.add_manifest(row, image.id)
+        if self._images.store.image(image.id) is not None:  # it may have been removed meanwhile
+            with self._images.store.transaction():
+                self._images.store.set_digest(reference.repository, row.digest, image.id)
+                self._images.store.add_manifest(row, image.id)
         await report({"status": f"{tag}: digest: {row.digest} size: {len(row.body)}"})
         return Pushed(tag, row.digest, len(row.body))
 
@@ -116,8 +123,7 @@ class Pusher:
         store.add_place(form.digest, reference.repository)
         return form
 
-    async def _config(self, registry: Registry, image: Image) -> Descriptor:
-        body = self._images.config_bytes(image.id)
+    async def _config(self, registry: Registry, image: Image, body: bytes) -> Descriptor:
         if not await registry.has_blob(image.id):
             url = await registry.begin_upload()
             if url is not None:
@@ -128,26 +134,32 @@ class Pusher:
         self, registry: Registry, reference: Reference, form: BlobRow, file: Path, progress: LayerProgress
     ) -> str:
         """Mounts or uploads; returns what to say about it."""
-        url: str | None = None
-        for place in self._images.store.places(form.digest):
+        source = self._mountable(reference, form.digest)
+        if source is not None:
+            registry.also_read(source)
+        attempt = 0
+        while True:
+            try:
+                url = await registry.begin_upload(mount=form.digest if source else None, source=source or "")
+                if url is None:
+                    return f"Mounted from {source}"
+                await registry.finish_upload(url, form.digest, lambda: _body(file, progress), size=form.size)
+                return "Pushed"
+            except (Refusal, Unreachable) as error:
+                attempt += 1
+                if attempt >= _ATTEMPTS or not worth_another_try(error):
+                    raise
+                source = None
+            await progress.say(f"Retrying in {max(1, round(pause(attempt)))} second")
+            await asyncio.sleep(pause(attempt))
+
+    def _mountable(self, reference: Reference, digest: Digest) -> str | None:
+        """Another repository of the registry that should have the blob."""
+        for place in self._images.store.places(digest):
             domain, _, path = place.partition("/")
             if domain == reference.domain and path != reference.path:
-                registry.also_read(path)
-                url = await registry.begin_upload(mount=form.digest, source=path)
-                if url is None:
-                    return f"Mounted from {path}"
-                break
-        for attempt in range(_ATTEMPTS):
-            try:
-                url = url or await registry.begin_upload()
-                if url is not None:
-                    await registry.finish_upload(url, form.digest, lambda: _body(file, progress), size=form.size)
-                return "Pushed"
-            except Unreachable:
-                if attempt == _ATTEMPTS - 1:
-                    raise
-                url = None
-        return "Pushed"
+                return path
+        return None
 
     def _sendable_forms(self, diff_id: Digest) -> list[BlobRow]:
         return [form for form in self._images.store.blobs_of(diff_id) if form.media_type in _SENDABLE]

@@ -44,6 +44,11 @@ def save(images: Images, names: Sequence[str]) -> Iterator[bytes]:
     return _archive(chosen, tars)
 
 
+def saved_images(images: Images, names: Sequence[str]) -> list[Image]:
+    """What `save` of the names takes. Raises NOT_FOUND."""
+    return [saved.image for saved in _chosen(images, names)]
+
+
 def _chosen(images: Images, names: Sequence[str]) -> list[_Saved]:
     """Each image once, with all names it was asked for by; a repository without a tag stands for all its tags."""
     wanted: dict[Digest, list[Reference]] = {}

@@ -19,9 +19,11 @@ from urllib.parse import urlsplit
 import aiohttp
 from yarl import URL
 
+from riad.engine.images.registry.certificates import tls_context
 from riad.engine.images.registry.credentials import Challenge, Credentials, parse_challenges
 from riad.engine.images.registry.errors import Refusal, Unreachable, refusal
 from riad.engine.images.registry.places import Place
+from riad.engine.images.registry.retry import passes, pause
 from riad.kernel.faults import Fault, Kind, invalid
 from riad.oci import media
 from riad.oci.digest import Digest, digest_of
@@ -30,14 +32,17 @@ from riad.oci.reference import is_repository_path
 
 _CONNECT = 10.0
 _SILENCE = 60.0  # seconds without a byte
+_ATTEMPTS = 4
 _AGENT = "riad"
 _ACCEPT = ", ".join(media.ACCEPTED_MANIFESTS)
 
 
 class Registry:
-    """Use with `async with`. `actions` is `pull` or `pull,push`, the scope asked for."""
+    """Use with `async with`. `actions` is `pull` or `pull,push`, the scope asked for; `offline` also asks for an
+    identity token, found in `identity_token` once signed in.
+    """
 
-    def __init__(self, place: Place, credentials: Credentials, *, actions: str = "pull") -> None:
+    def __init__(self, place: Place, credentials: Credentials, *, actions: str = "pull", offline: bool = False) -> None:
         self.place = place
         self._credentials = credentials
         self._scopes = [f"repository:{place.path}:{actions}"] if place.path else []
@@ -47,6 +52,9 @@ class Registry:
         self._settled = not place.insecure
         self._settling = asyncio.Lock()
         self._base = place.base
+        self._offline = offline
+        self.identity_token = ""
+        self._context: ssl.SSLContext | None = None
 
     async def __aenter__(self) -> Registry:
         loopback = urlsplit(self._base).hostname in ("localhost", "127.0.0.1", "::1")
@@ -54,6 +62,7 @@ class Registry:
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT, sock_read=_SILENCE),
             headers={"User-Agent": _AGENT},
             auto_decompress=False,
+            read_bufsize=1 << 20,
             trust_env=not loopback,  # proxies; never for this machine itself
         )
         return self
@@ -105,14 +114,22 @@ class Registry:
 
     async def tags(self) -> list[str]:
         """All tags of the repository, over as many pages as there are."""
+        return await self._pages(f"{await self._settle()}/v2/{self.place.path}/tags/list", "tags")
+
+    async def repositories(self) -> list[str]:
+        """All names in the registry's catalogue that this user may see."""
+        self._scopes = ["registry:catalog:*"]
+        return await self._pages(f"{await self._settle()}/v2/_catalog", "repositories")
+
+    async def _pages(self, url: str, member: str) -> list[str]:
         found: list[str] = []
-        rest = "tags/list?n=1000"
+        rest = f"{url}?n=1000"
         while rest:
             async with self.request("GET", rest) as answer:
                 page = json.loads(await _bounded(answer, LARGEST_MANIFEST))
                 more = answer.links.get("next")
-            found += page.get("tags") or []
-            rest = f"tags/list?{urlsplit(str(more['url'])).query}" if more else ""
+            found += page.get(member) or []
+            rest = f"{url}?{urlsplit(str(more['url'])).query}" if more else ""
         return found
 
     # Blobs
@@ -177,6 +194,11 @@ class Registry:
         await self._settle()
         url = rest if "://" in rest else f"{self._base}/v2/{self.place.path}/{rest}"
         answer = await self._signed_in(method, url, headers or {}, data)
+        attempt = 0
+        while method in ("GET", "HEAD") and passes(answer.status) and (attempt := attempt + 1) < _ATTEMPTS:
+            answer.release()
+            await asyncio.sleep(pause(attempt))
+            answer = await self._signed_in(method, url, headers or {}, data)
         try:
             async with answer:
                 if answer.status >= 400:
@@ -214,8 +236,10 @@ class Registry:
         body = data() if data is not None else None
         return await self._session.request(method, url, headers=sent, data=body, ssl=self._tls())
 
-    def _tls(self) -> ssl.SSLContext | bool:
-        return not self.place.insecure
+    def _tls(self) -> ssl.SSLContext:
+        if self._context is None:
+            self._context = tls_context(self.place.certificates, self.place.host, insecure=self.place.insecure)
+        return self._context
 
     async def _settle(self) -> str:
         """Finds out whether an insecure place speaks HTTP or TLS; returns the base URL."""
@@ -277,6 +301,8 @@ class Registry:
         else:
             parameters += [("scope", scope) for scope in self._scopes]
             headers = {}
+            if self._offline:
+                parameters += [("offline_token", "true"), ("client_id", _AGENT)]
             if credentials.username:
                 parameters.append(("account", credentials.username))
                 headers["Authorization"] = credentials.basic()
@@ -285,16 +311,19 @@ class Registry:
             body = await _bounded(answer, 1 << 20)
             if answer.status >= 400:
                 raise refusal(answer.status, answer.reason or "", body)
-        return _token_of(body, challenge.realm)
+        token, refresh = _token_of(body, challenge.realm)
+        self.identity_token = refresh
+        return token
 
 
-def _token_of(body: bytes, realm: str) -> str:
+def _token_of(body: bytes, realm: str) -> tuple[str, str]:
+    """The token, and the identity token where there is one."""
     try:
         found: dict[str, Any] = json.loads(body)
         token = found.get("token") or found["access_token"]
     except (ValueError, LookupError, TypeError, AttributeError):
         raise Fault(Kind.INTERNAL, f"{realm} answered without a token") from None
-    return str(token)
+    return str(token), str(found.get("refresh_token") or "")
 
 
 async def _bounded(answer: aiohttp.ClientResponse, limit: int) -> bytes:

@@ -11,12 +11,14 @@ import ipaddress
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from riad.kernel.faults import invalid
 from riad.oci.reference import DOCKER_HUB, Reference
 
 _HUB_SERVER = f"registry-1.{DOCKER_HUB}"
+CERTIFICATES = (Path("/etc/docker/certs.d"), Path("/etc/riad/certs.d"))
 _LOOPBACK = ipaddress.ip_network("127.0.0.0/8")
 
 
@@ -30,10 +32,15 @@ class Mirror:
 
 @dataclass(frozen=True, slots=True)
 class RegistryOptions:
-    """`insecure`: HOST[:PORT] or networks that may be spoken to without TLS or with a certificate of unknown origin."""
+    """`insecure`: HOST[:PORT] or networks that may be spoken to without TLS or with a certificate of unknown origin.
+
+    `certificates`: folders with a folder HOST[:PORT] for each registry that has authorities or wants certificates of
+    its own (see `certificates`).
+    """
 
     mirrors: tuple[Mirror, ...] = ()
     insecure: tuple[str, ...] = ()
+    certificates: tuple[Path, ...] = CERTIFICATES
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +51,7 @@ class Place:
     path: str
     insecure: bool
     is_mirror: bool = False
+    certificates: tuple[Path, ...] = ()
 
     @property
     def host(self) -> str:
@@ -75,7 +83,8 @@ def own_place(reference: Reference, options: RegistryOptions) -> Place:
     """The registry that the name itself says."""
     insecure = is_insecure(reference.domain, options.insecure)
     server = _HUB_SERVER if reference.domain == DOCKER_HUB else reference.domain
-    return Place(f"{'http' if insecure else 'https'}://{server}", reference.path, insecure)
+    base = f"{'http' if insecure else 'https'}://{server}"
+    return Place(base, reference.path, insecure, certificates=options.certificates)
 
 
 def is_insecure(domain: str, insecure: Iterable[str]) -> bool:
@@ -99,7 +108,7 @@ def _mirror_place(mirror: Mirror, reference: Reference, options: RegistryOptions
     rest = reference.repository.removeprefix(mirror.prefix).strip("/")
     path = "/".join(filter(None, (parts.path.strip("/"), rest)))
     insecure = parts.scheme == "http" or is_insecure(parts.netloc, options.insecure)
-    return Place(f"{parts.scheme}://{parts.netloc}", path, insecure, is_mirror=True)
+    return Place(f"{parts.scheme}://{parts.netloc}", path, insecure, is_mirror=True, certificates=options.certificates)
 
 
 def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:

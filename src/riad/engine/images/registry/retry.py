@@ -10,9 +10,12 @@ _LONGEST = 5.0
 
 def worth_another_try(error: Exception) -> bool:
     """A broken line, a server in trouble or one that is asked too much: all of these pass."""
-    if isinstance(error, Refusal):
-        return error.status in (408, 429) or (error.status >= 500 and error.status not in (501, 505, 507))
-    return isinstance(error, Unreachable)
+    return passes(error.status) if isinstance(error, Refusal) else isinstance(error, Unreachable)
+
+
+def passes(status: int) -> bool:
+    """Whether an answer of this HTTP status may be another one soon."""
+    return status in (408, 429) or (status >= 500 and status not in (501, 505, 507))
 
 
 def pause(attempt: int) -> float:
