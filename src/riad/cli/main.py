@@ -22,6 +22,7 @@ COMMANDS = {
     "token": ("riad.cli.token:token", "Create, list and revoke access tokens."),
     "base": ("riad.cli.base:base", "Make base images from the distribution's package mirror."),
     "engine": ("riad.cli.engine.group:engine", "Run the container engine alone (speaks the Docker Engine API)."),
+    "docker": ("riad.cli.docker.group:docker", "The docker command on Riad's engine, with what Docker cannot do."),
     "server": ("riad.cli.server:server", "Run the server alone (forge, registry, pipelines, web)."),
 }
 

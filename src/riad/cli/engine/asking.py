@@ -7,18 +7,21 @@ from typing import Any
 
 from riad.kernel.faults import Fault, Kind
 
+_PATIENCE = 120.0
+"""Seconds: a container that is stopped may take its time."""
+
 DEFAULT_HOST = "unix:///run/riad/engine.sock"
 
 
-def ask(host: str, method: str, path: str, *, versioned: bool = True) -> Any:
-    """The engine's JSON answer. Raises its refusal, UNAVAILABLE where no engine is at `host`."""
+def ask(host: str, method: str, path: str, *, document: object = None, versioned: bool = True) -> Any:
+    """The engine's JSON answer to `document`. Raises its refusal, UNAVAILABLE where no engine is at `host`."""
     from riad.dockerclient.address import parse
     from riad.dockerclient.transport import Transport
 
     async def asked() -> Any:
         transport = Transport(parse(host))
         try:
-            return await transport.json(method, path, versioned=versioned)
+            return await transport.json(method, path, document=document, timeout=_PATIENCE, versioned=versioned)
         finally:
             await transport.close()
 

@@ -48,7 +48,7 @@ def create(engine: Engine, asked: Settings, *, name: str = "") -> Created:
         [wish.target for wish in wishes if wish.source],
     )
     replaced = {mount.target for mount in inherited}
-    mounts = [_settled(engine.volumes, wish) for wish in wishes if wish.target not in replaced]
+    mounts = [mount_point(engine.volumes, wish) for wish in wishes if wish.target not in replaced]
     engine.images.layers.hold(f"container:{container_id}", image.layers)
     container = engine.registry.add(
         Container(
@@ -171,7 +171,8 @@ def _other(engine: Engine, reference: str) -> Container:
         raise invalid(fault.message) from None
 
 
-def _settled(volumes: Volumes, wish: MountWish) -> MountPoint:
+def mount_point(volumes: Volumes, wish: MountWish) -> MountPoint:
+    """Makes the volume that `wish` names, if it names one."""
     volume = None
     if wish.kind == "volume":
         volume = volumes.create(

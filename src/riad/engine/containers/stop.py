@@ -43,6 +43,16 @@ async def _stop(engine: Engine, container: Container, *, number: int, timeout: i
     return True
 
 
+async def stop_for_change(engine: Engine, container: Container, *, timeout: int | None) -> None:
+    """Ends it because it will be started again at once, changed; the caller holds its lock. `--rm` does not apply."""
+    number = signal_number(container.settings.config.stop_signal or "SIGTERM")
+    engine.registry.companion(container.id).restarting = True
+    try:
+        await _stop(engine, container, number=number, timeout=timeout)
+    finally:
+        engine.registry.companion(container.id).restarting = False
+
+
 def give_up_restart(engine: Engine, container: Container) -> Container:
     """The container that waits to be restarted rests instead."""
     exits.cancel_restart(engine, container)

@@ -152,13 +152,18 @@ def network_settings(engine: Engine, container: Container) -> Shape:
     }
 
 
+def port_map(engine: Engine, container: Container) -> Shape:
+    """What is published now, as `NetworkSettings.Ports`."""
+    return _port_map(container, engine.networks.inspect(container.id) if container.phase.alive else None)
+
+
 def _port_map(container: Container, sandbox: Sandbox | None) -> Shape:
     if sandbox is None:
         return {}
     found: dict[str, list[Shape] | None] = dict.fromkeys(sorted(container.settings.config.exposed_ports))
     for port in sandbox.ports:
         entries = found.get(f"{port.container_port}/{port.proto}") or []
-        entries.append({"HostIp": port.host_ip, "HostPort": str(port.host_port)})
+        entries.append({"HostIp": port.host_ip, "HostPort": str(port.host_port or "")})
         found[f"{port.container_port}/{port.proto}"] = entries
     return found
 

@@ -43,7 +43,12 @@ def _ports(engine: Engine, container: Container) -> list[Shape]:
     if sandbox is None:
         return []
     found: list[Shape] = [
-        {"IP": p.host_ip, "PrivatePort": p.container_port, "PublicPort": p.host_port, "Type": p.proto}
+        {
+            "IP": p.host_ip,
+            "PrivatePort": p.container_port,
+            **({"PublicPort": p.host_port} if p.host_port else {}),
+            "Type": p.proto,
+        }
         for p in sandbox.ports
     ]
     published = {f"{port.container_port}/{port.proto}" for port in sandbox.ports}

@@ -36,10 +36,15 @@ def read_mounts(body: Json) -> Mounts:
         )
     return Mounts(
         binds=texts(body, "Binds", at=AT),
-        mounts=tuple(_mount(item, f"{AT}Mounts/{index}/") for index, item in objects(body, "Mounts")),
+        mounts=read_mount_list(body),
         tmpfs=text_map(body, "Tmpfs", at=AT),
         volumes_from=texts(body, "VolumesFrom", at=AT),
     )
+
+
+def read_mount_list(body: Json) -> tuple[MountWish, ...]:
+    """`Mounts` alone. Raises INVALID naming the member."""
+    return tuple(_mount(item, f"{AT}Mounts/{index}/") for index, item in objects(body, "Mounts"))
 
 
 @dataclass(frozen=True, slots=True)
