@@ -59,6 +59,14 @@ class Attached:
             return packets, True
         return packets, False
 
+    async def read_on(self) -> None:
+        """Reads to the end what nobody wants to see, because conmon waits for those that do not; then closes."""
+        try:
+            async for _ in self.output():
+                pass
+        finally:
+            self.close()
+
     async def send(self, data: bytes) -> None:
         """Input for the container. Raises ConnectionError when it reads no more."""
         loop = asyncio.get_running_loop()
@@ -138,16 +146,8 @@ def connect(engine: Engine, container: Container) -> asyncio.Future[socket.socke
 def leave(engine: Engine, attached: Attached, *, gave_input: bool) -> None:
     """Ends a session's connection, without ending the input of a container that the session only listened to."""
     if attached.ends_input and not gave_input:
-        engine.spawn(_read_on(attached))
+        engine.spawn(attached.read_on())
     else:
-        attached.close()
-
-
-async def _read_on(attached: Attached) -> None:
-    try:
-        async for _ in attached.output():
-            pass
-    finally:
         attached.close()
 
 

@@ -10,15 +10,15 @@ from typing import Any
 
 from aiohttp import web
 
-from riad.engine.containers import attach, detach
+from riad.engine.containers import attach, detach, wait
 from riad.engine.containers.attach import STDERR, STDOUT, Attached
 from riad.engine.containers.engine import Engine
-from riad.engine.containers.logs.read import Selection, read
+from riad.engine.containers.logs.read import Follow, Selection, read
 from riad.engine.containers.logs.show import Show, View
 from riad.engine.containers.model import Container
 from riad.engine.dockerapi import sessions
 from riad.engine.dockerapi.app import cancellable
-from riad.engine.dockerapi.container_logs import check_readable, following
+from riad.engine.dockerapi.container_logs import check_readable
 from riad.engine.dockerapi.streams import Hijacked, hijack, stream_type
 from riad.engine.dockerapi.websockets import WebSocket
 from riad.engine.dockerapi.wire import flag, version_of
@@ -80,7 +80,8 @@ def _asked(engine: Engine, request: web.Request, *, everything: bool = False) ->
 
 
 def _connecting(engine: Engine, container: Container, wish: Wish) -> asyncio.Future[socket.socket | None] | None:
-    return attach.connect(engine, container) if wish.stream else None
+    """With the log, output comes from there: only input needs a connection."""
+    return attach.connect(engine, container) if wish.stream and (wish.stdin or not wish.logs) else None
 
 
 class _Session:
@@ -92,51 +93,81 @@ class _Session:
 
     async def run(self, client: sessions.Client, connecting: asyncio.Future[socket.socket | None] | None) -> None:
         self._engine.announce(self._container, "attach")
-        if connecting is None:
-            if self._wish.logs:
-                await sessions.converse(client, self._logged(follow=False), None)
-            return
-        connection = await _unless_gone(client, connecting)
-        if connection is None:
-            return
-        attached = Attached(connection, attach.ends_input(self._container.settings))
-        given = attached if self._wish.stdin else None
-        keys = detach.Detector(self._wish.keys) if self._container.settings.tty else None
-        try:
-            ending = await sessions.converse(client, self._output(attached), given, keys)
-        finally:
-            attach.leave(self._engine, attached, gave_input=self._wish.stdin)
+        ending: sessions.Ending | None = None
+        if self._wish.logs:
+            ending = await self._with_log(client, connecting)
+        elif connecting is not None:
+            ending = await self._live(client, connecting)
         if ending is sessions.Ending.DETACHED:
             self._engine.announce(self._container, "detach")
 
-    def _output(self, attached: Attached) -> AsyncIterator[bytes]:
-        """With `logs` everything comes from the log, followed: so nothing between past and present is lost or twice."""
-        if self._wish.logs:
-            return self._logged(follow=True, beside=attached)
+    async def _live(
+        self, client: sessions.Client, connecting: asyncio.Future[socket.socket | None]
+    ) -> sessions.Ending | None:
+        connection = await _unless_gone(client, connecting)
+        if connection is None:
+            return None
+        attached = Attached(connection, attach.ends_input(self._container.settings))
         shown = sessions.framed if self._framed else sessions.raw
-        return shown(attached.output(), set(self._wish.outputs))
+        output = shown(attached.output(), set(self._wish.outputs))
+        try:
+            return await sessions.converse(client, output, attached if self._wish.stdin else None, self._keys())
+        finally:
+            attach.leave(self._engine, attached, gave_input=self._wish.stdin)
 
-    async def _logged(self, *, follow: bool, beside: Attached | None = None) -> AsyncIterator[bytes]:
+    async def _with_log(
+        self, client: sessions.Client, connecting: asyncio.Future[socket.socket | None] | None
+    ) -> sessions.Ending:
+        """All output comes from the log, followed: so nothing between past and present is lost or comes twice."""
+        follow = None
+        if self._wish.stream:
+            follow = Follow(self._engine.keeper.watches, wait.begin_wait(self._engine, self._container, "next-exit"))
+        given = None if connecting is None else _Input(self._engine, self._container, connecting)
+        try:
+            return await sessions.converse(client, self._logged(follow), given, self._keys())
+        finally:
+            if follow is not None:
+                follow.ended.cancel()
+            if given is not None:
+                given.close()
+
+    def _keys(self) -> detach.Detector | None:
+        return detach.Detector(self._wish.keys) if self._container.settings.tty else None
+
+    async def _logged(self, follow: Follow | None) -> AsyncIterator[bytes]:
         outputs = self._wish.outputs
         show = Show(View(STDOUT in outputs, STDERR in outputs, framed=self._framed))
-        followed = following(self._engine, self._container) if follow else None
-        reading = asyncio.ensure_future(_ignore(beside)) if beside is not None else None
-        try:
-            log = self._engine.paths.log(self._container.id)
-            async for block in read(log, Selection(), follow=followed, unfinished=True):
-                if data := show(block.data):
-                    yield data
-        finally:
-            if followed is not None:
-                followed.ended.cancel()
-            if reading is not None:
-                reading.cancel()
+        async for block in read(
+            self._engine.paths.log(self._container.id), Selection(), follow=follow, unfinished=True
+        ):
+            if data := show(block.data):
+                yield data
 
 
-async def _ignore(attached: Attached) -> None:
-    """conmon waits for those that do not read."""
-    async for _ in attached.output():
-        pass
+class _Input:
+    """Input for a container that may only start later. Its output is read: conmon waits for those that do not."""
+
+    def __init__(self, engine: Engine, container: Container, connecting: asyncio.Future[socket.socket | None]) -> None:
+        self._connecting = connecting
+        self._ends = attach.ends_input(container.settings)
+        self._attached: asyncio.Future[Attached] = asyncio.get_running_loop().create_future()
+        self._reading = engine.spawn(self._read())
+
+    async def _read(self) -> None:
+        if (connection := await self._connecting) is not None:
+            attached = Attached(connection, self._ends)
+            self._attached.set_result(attached)
+            await attached.read_on()
+
+    async def send(self, data: bytes) -> None:
+        await (await asyncio.shield(self._attached)).send(data)
+
+    def end(self) -> bool:
+        return self._attached.result().end() if self._attached.done() else True
+
+    def close(self) -> None:
+        self._connecting.cancel()
+        self._reading.cancel()
 
 
 async def _unless_gone(

@@ -84,7 +84,7 @@ def read_wish(body: Shape) -> ExecWish:
         stdout=field(body, "AttachStdout", bool, False),
         stderr=field(body, "AttachStderr", bool, False),
         privileged=field(body, "Privileged", bool, False),
-        detach_keys=field(body, "DetachKeys", str, ""),
+        detach_keys=field(body, "DetachKeys", str, "") or field(body, "detachKeys", str, ""),  # docker-py's spelling
         console_size=console_size(body),
     )
 
