@@ -15,6 +15,7 @@ import shutil
 import signal
 import stat
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from ipaddress import IPv4Interface
 from pathlib import Path
@@ -87,6 +88,8 @@ if TYPE_CHECKING:
 
 _log = logs.named("engine")
 _GROUP = "docker"
+_THREADS = 64
+"""Made as they are needed. Python's own few would soon all wait for one slow disk."""
 _LARGEST_HEAD = 2**20
 """As Go's servers: build arguments come in the query, credentials of many registries in one header."""
 
@@ -373,5 +376,6 @@ def run(config: EngineConfig, *, suggest: Suggest = no_suggestion) -> None:
     asyncio.set_child_watcher(watcher)
     with asyncio.Runner() as runner:
         loop = runner.get_loop()
+        loop.set_default_executor(ThreadPoolExecutor(_THREADS, thread_name_prefix="work"))
         watcher.attach_loop(loop)
         runner.run(serve(config, suggest=suggest))

@@ -11,7 +11,7 @@ from riad.engine.containers.engine import Engine
 from riad.engine.containers.merge import merge
 from riad.engine.containers.model import Container, HostSettings, MountPoint, MountWish, Settings
 from riad.engine.containers.security import read_security
-from riad.engine.host import devices
+from riad.engine.host import answering, devices
 from riad.engine.networks.files import extra_host
 from riad.engine.networks.model import EndpointWish
 from riad.engine.volumes.volumes import Volumes
@@ -22,6 +22,12 @@ from riad.kernel.faults import Fault, Kind, invalid
 class Created:
     container: Container
     warnings: tuple[str, ...]
+
+
+async def check_answering(asked: Settings) -> None:
+    """Raises UNAVAILABLE for a folder of the host that hangs whoever looks at it; call it before `create`."""
+    wishes = mounting.wishes(asked.host, asked.config.volumes)
+    await answering.check([wish.source for wish in wishes if wish.kind == "bind"])
 
 
 def create(engine: Engine, asked: Settings, *, name: str = "") -> Created:

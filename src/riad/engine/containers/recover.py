@@ -60,8 +60,7 @@ def _kind(engine: Engine, container: Container) -> str | None:
 
 def conmon_lives(container: Container) -> bool:
     """Process number and start time are those that were written down (numbers are used again, also across boots)."""
-    run = container.run
-    return run.conmon_pid > 0 and facts.start_ticks(run.conmon_pid) == run.conmon_ticks
+    return facts.same_process(container.run.conmon_pid, container.run.conmon_ticks)
 
 
 def _was_let_go(engine: Engine, container: Container) -> bool:

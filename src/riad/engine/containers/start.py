@@ -20,7 +20,7 @@ from riad.engine.containers.engine import Engine
 from riad.engine.containers.logs.options import bounds
 from riad.engine.containers.model import Container, Phase, Run
 from riad.engine.containers.registry import settle
-from riad.engine.host import apparmor, conmon, devices, facts
+from riad.engine.host import answering, apparmor, conmon, devices, facts
 from riad.engine.networks.model import DEFAULT_NETWORK, Attachment, NameWishes, PortBinding
 from riad.kernel.faults import Fault, Kind, conflict
 
@@ -114,6 +114,7 @@ async def _launch(engine: Engine, container: Container) -> Run:
     joined = await _join(engine, container)
     if remap is not None:
         joined["user"] = str(remap.namespace)
+    await answering.check([mount.source for mount in container.mounts if mount.kind == "bind"])
     mounts = await sources.settle(engine, container, root)
     host = container.settings.host
     around = bundle.Surroundings(

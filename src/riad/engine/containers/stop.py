@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import signal as signals
 
 from riad.engine.containers import exits, start
@@ -10,11 +11,11 @@ from riad.engine.containers.engine import Engine
 from riad.engine.containers.model import Container, Phase
 from riad.engine.containers.registry import settle
 from riad.engine.containers.signals import signal_number
-from riad.engine.host import cgroups, pidfd
+from riad.engine.host import cgroups, facts, pidfd
 from riad.kernel.faults import Fault, Kind, conflict
 
 _DEFAULT_TIMEOUT = 10
-_AFTER_KILL = 30.0
+_AFTER_KILL, _AFTER_ALL = 10.0, 20.0
 
 
 async def stop(engine: Engine, container: Container, *, timeout: int | None = None, signal: str = "") -> bool:
@@ -81,15 +82,32 @@ async def force_end(engine: Engine, container: Container) -> None:
     gone = engine.registry.companion(container.id).process_gone
     if container.run.pid and not gone.is_set():
         await send(engine, container, signals.SIGKILL)
-        cgroups.thaw(engine.group(container))  # whoever froze it: a frozen process cannot even die
-    try:
-        async with asyncio.timeout(_AFTER_KILL):
-            await gone.wait()
-    except TimeoutError:
-        raise Fault(
-            Kind.INTERNAL,
-            f"cannot stop container: {container.id}: tried to kill container, but did not receive an exit event",
-        ) from None
+        _let_go_on(engine, container)
+    for patience in (_AFTER_KILL, _AFTER_ALL):
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(patience):
+                await gone.wait()
+                return
+        _kill_all(engine, container)
+    raise Fault(
+        Kind.INTERNAL,
+        f"cannot stop container: {container.id}: tried to kill container, but did not receive an exit event",
+    )
+
+
+def _let_go_on(engine: Engine, container: Container) -> None:
+    """Whoever froze or stopped them: a frozen process cannot even die, a stopped conmon tells no exit code."""
+    cgroups.thaw(engine.group(container))
+    if facts.same_process(container.run.conmon_pid, container.run.conmon_ticks):
+        pidfd.send(container.run.conmon_pid, signals.SIGCONT)
+
+
+def _kill_all(engine: Engine, container: Container) -> None:
+    """What the end of the first process did not end: processes that share another's pid namespace, a hanging conmon."""
+    for number in cgroups.processes(engine.group(container)):
+        pidfd.send(number, signals.SIGKILL)
+    if facts.same_process(container.run.conmon_pid, container.run.conmon_ticks):
+        pidfd.send(container.run.conmon_pid, signals.SIGKILL)
 
 
 async def send(engine: Engine, container: Container, number: int) -> None:

@@ -28,6 +28,7 @@ def routes(*, engine: Engine, executions: Executions) -> list[web.RouteDef]:
 
     async def create_(request: web.Request) -> web.Response:
         settings = read_settings(await json_body(request))
+        await create.check_answering(settings)
         created = create.create(engine, settings, name=request.query.get("name", ""))
         return json_response({"Id": created.container.id, "Warnings": list(created.warnings)}, status=201)
 

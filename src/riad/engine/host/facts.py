@@ -56,6 +56,11 @@ def start_ticks(pid: int) -> int | None:
     return int(text.rpartition(")")[2].split()[19])
 
 
+def same_process(pid: int, ticks: int) -> bool:
+    """Whether the process that was written down lives: numbers are used again, also across boots."""
+    return pid > 0 and start_ticks(pid) == ticks
+
+
 def _lines(path: str) -> list[str]:
     try:
         return Path(path).read_text().splitlines()
