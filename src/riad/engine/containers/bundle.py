@@ -13,6 +13,7 @@ from riad.engine.containers.mounting import TMPFS_DEFAULTS
 from riad.engine.containers.remap import Remap, locked_flags
 from riad.engine.containers.security import Security, read_security
 from riad.engine.containers.user import Account
+from riad.engine.host import cdi
 from riad.engine.host.apparmor import DEFAULT as APPARMOR_DEFAULT
 from riad.kernel.faults import invalid
 
@@ -41,6 +42,8 @@ class Surroundings:
     swap_limits: bool = False
     shm: str = ""
     remap: Remap | None = None
+    edits: cdi.Edits = cdi.Edits()  # noqa: RUF009 -- frozen
+    """What the devices of the Container Device Interface need."""
     links: tuple[str, ...] = ()
     """Variables that `--link` adds."""
     """The host's folder for /dev/shm where several containers share it."""
@@ -74,8 +77,14 @@ def bundle(container: Container, around: Surroundings, host: spec.Host) -> spec.
         shm=wanted.ipc_mode != "none",
         privileged=wanted.privileged,
         propagation=_root_propagation(container.mounts),
+        hooks=around.edits.hooks,
         id_map=around.remap.mapping if around.remap else None,
     )
+
+
+def _user(around: Surroundings) -> spec.User:
+    user = around.account.user
+    return replace(user, groups=(*user.groups, *around.edits.groups))
 
 
 def _or(given: tuple[str, ...] | None, default: tuple[str, ...]) -> tuple[str, ...]:
@@ -101,9 +110,9 @@ def process(container: Container, around: Surroundings, host: spec.Host) -> spec
     height, width = (*wanted.console_size, 0, 0)[:2]
     return spec.Process(
         args=(*init, *container.command),
-        env=environment(container, home=around.account.home, links=around.links),
+        env=environment(container, home=around.account.home, links=around.links, extra=around.edits.env),
         cwd=settings.config.working_dir or "/",
-        user=around.account.user,
+        user=_user(around),
         terminal=settings.tty,
         console_size=(height, width) if height and width else None,
         capabilities=effective(
@@ -163,6 +172,7 @@ def _mounts(container: Container, around: Surroundings, host: spec.Host) -> list
     if shared and "/dev/shm" not in taken:  # noqa: S108
         found.append(spec.Mount("/dev/shm", shared, "bind", ("rbind", "rprivate")))  # noqa: S108
     found += [mount_spec(mount, host) for mount in around.mounts]
+    found += [spec.Mount(mount.path, mount.source, mount.kind, mount.options) for mount in around.edits.mounts]
     return [_locked(mount) for mount in found] if around.remap else found
 
 

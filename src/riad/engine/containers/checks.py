@@ -84,7 +84,7 @@ def _conflicts(asked: Settings) -> Iterator[str]:
         yield "hostname and the UTS mode"
     if word == "host" and host.links:
         yield f"host type networking can't be used with links. {_UNDEFINED}"
-    if word in ("host", "container") and asked.mac:
+    if word in ("host", "container") and (asked.mac or any(wish.mac for wish in asked.networks.values())):
         yield "mac-address and the network mode"
     if word != "container":
         return

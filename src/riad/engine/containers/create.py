@@ -11,11 +11,12 @@ from riad.engine.containers.engine import Engine
 from riad.engine.containers.merge import merge
 from riad.engine.containers.model import Container, HostSettings, MountPoint, MountWish, Settings
 from riad.engine.containers.security import read_security
-from riad.engine.host import answering, devices
+from riad.engine.host import answering, cdi, devices
 from riad.engine.networks.files import extra_host
 from riad.engine.networks.model import EndpointWish
 from riad.engine.volumes.volumes import Volumes
-from riad.kernel.faults import Fault, Kind, invalid
+from riad.kernel.faults import Fault, Kind, invalid, not_found
+from riad.oci.platform import Platform, host_platform
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,12 +31,13 @@ async def check_answering(asked: Settings) -> None:
     await answering.check([wish.source for wish in wishes if wish.kind == "bind"])
 
 
-def create(engine: Engine, asked: Settings, *, name: str = "") -> Created:
-    """Raises NOT_FOUND for an unknown image, network or container to share with, CONFLICT for a taken name, INVALID."""
+def create(engine: Engine, asked: Settings, *, name: str = "", platform: Platform | None = None) -> Created:
+    """Raises NOT_FOUND for an unknown image (or not of `platform`) or network, CONFLICT for a taken name, INVALID."""
     checks.check(asked)
     name = names.check_name(name) if name else names.invent_name(engine.registry.names())
     engine.registry.check_free(name)
     image = engine.images.get(asked.image)
+    own = _check_platform(asked.image, image.config.platform, platform)
     container_id = names.new_id()
     settings = replace(
         asked, config=merge(asked.config, image.config.config), hostname=_hostname(engine, asked, container_id)
@@ -68,7 +70,25 @@ def create(engine: Engine, asked: Settings, *, name: str = "") -> Created:
         )
     )
     engine.announce(container, "create")
-    return Created(container, (*settled.warnings, *_warnings(engine, settings.host)))
+    return Created(container, (*own, *settled.warnings, *_warnings(engine, settings.host)))
+
+
+def _check_platform(name: str, found: Platform, wanted: Platform | None) -> list[str]:
+    """Raises NOT_FOUND, at which clients pull the right one; warns where nobody asked and it is not the host's."""
+    if wanted is not None:
+        if not wanted.runs(found):
+            raise not_found(
+                f"image with reference {name} was found but does not match the specified platform: wanted {wanted},"
+                f" actual: {found}"
+            )
+        return []
+    host = host_platform()
+    if found.architecture and not host.runs(found):
+        return [
+            f"The requested image's platform ({found}) does not match the detected host platform ({host}) and no"
+            " specific platform was requested"
+        ]
+    return []
 
 
 def _hostname(engine: Engine, asked: Settings, container_id: str) -> str:
@@ -149,6 +169,12 @@ def _check(engine: Engine, settings: Settings) -> None:
         devices.nodes(device.host_path, device.path, device.access)
     if host.runtime not in ("", "io.containerd.runc.v2", engine.runtime.name):
         raise invalid(f"unknown or invalid runtime name: {host.runtime}; this engine runs {engine.runtime.name}")
+    cdi.find(host.cdi_devices)
+    if host.oom_score_adj < engine.host.oom_score_adj and "CAP_SYS_RESOURCE" not in engine.bounding:
+        raise invalid(
+            f"oom-score-adj {host.oom_score_adj} is below the engine's own ({engine.host.oom_score_adj}), for which it"
+            " lacks CAP_SYS_RESOURCE"
+        )
     if host.init and engine.init_program is None:
         raise invalid("--init needs catatonit on this host (apt-get install catatonit)")
 

@@ -179,6 +179,8 @@ class Bundle:
     seccomp: str | Json = "default"
     privileged: bool = False
     propagation: str = "rprivate"
+    hooks: tuple[tuple[str, Json], ...] = ()
+    """When (prestart, createRuntime …) and what the runtime runs."""
     id_map: IdMap | None = None
     """Of the user namespace in `namespaces`."""
     writable_cgroups: bool = False
@@ -195,7 +197,15 @@ def runtime_spec(bundle: Bundle, host: Host) -> Json:
         **({"hostname": _full_name(bundle)} if bundle.hostname and "uts" in bundle.namespaces else {}),
         "mounts": [_mount(mount) for mount in _all_mounts(bundle)],
         "linux": _linux(bundle, host),
+        **({"hooks": _hooks(bundle)} if bundle.hooks else {}),
     }
+
+
+def _hooks(bundle: Bundle) -> Json:
+    found: dict[str, list[Json]] = {}
+    for when, hook in bundle.hooks:
+        found.setdefault(when, []).append(hook)
+    return found
 
 
 def _full_name(bundle: Bundle) -> str:

@@ -20,7 +20,7 @@ from riad.engine.containers.engine import Engine
 from riad.engine.containers.logs.options import bounds
 from riad.engine.containers.model import Container, Phase, Run
 from riad.engine.containers.registry import settle
-from riad.engine.host import answering, apparmor, conmon, devices, facts
+from riad.engine.host import answering, apparmor, cdi, conmon, devices, facts
 from riad.engine.networks.model import DEFAULT_NETWORK, Attachment, NameWishes, PortBinding
 from riad.kernel.faults import Fault, Kind, conflict
 
@@ -117,6 +117,7 @@ async def _launch(engine: Engine, container: Container) -> Run:
     await answering.check([mount.source for mount in container.mounts if mount.kind == "bind"])
     mounts = await sources.settle(engine, container, root)
     host = container.settings.host
+    edits = cdi.find(host.cdi_devices)
     around = bundle.Surroundings(
         root=str(root),
         group=engine.group(container),
@@ -126,7 +127,8 @@ async def _launch(engine: Engine, container: Container) -> Run:
         bounding=engine.bounding,
         mounts=mounts,
         remap=remap,
-        devices=_devices(container),
+        devices=_devices(container, edits),
+        edits=edits,
         init_program=engine.init_program,
         swap_limits=engine.swap_limits,
         shm=_shared_memory(engine, container),
@@ -172,12 +174,12 @@ def _connect_waiting(engine: Engine, container: Container) -> None:
             waiting.set_result(conmon.attach(engine.paths.bundle(container.id)))
 
 
-def _devices(container: Container) -> tuple[spec.Device, ...]:
+def _devices(container: Container, edits: cdi.Edits) -> tuple[spec.Device, ...]:
     host = container.settings.host
     found = [node for wish in host.devices for node in devices.nodes(wish.host_path, wish.path, wish.access)]
     if host.privileged:
         found += devices.everything()
-    return tuple(spec.Device(*node) for node in found)
+    return tuple(spec.Device(*node) for node in (*found, *edits.nodes))
 
 
 async def _join(engine: Engine, container: Container) -> dict[str, str]:

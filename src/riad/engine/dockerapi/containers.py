@@ -18,6 +18,7 @@ from riad.engine.dockerapi.filters import parse_filters
 from riad.engine.dockerapi.streams import chunked
 from riad.engine.dockerapi.wire import dumps, flag, json_body, json_response, no_content, version_of, whole
 from riad.kernel.faults import invalid
+from riad.oci.platform import parse_platform
 
 _SHOWN = (Phase.RUNNING, Phase.PAUSED, Phase.RESTARTING)
 
@@ -29,7 +30,9 @@ def routes(*, engine: Engine, executions: Executions) -> list[web.RouteDef]:
     async def create_(request: web.Request) -> web.Response:
         settings = read_settings(await json_body(request))
         await create.check_answering(settings)
-        created = create.create(engine, settings, name=request.query.get("name", ""))
+        wanted = request.query.get("platform", "")
+        platform = parse_platform(wanted) if wanted else None
+        created = create.create(engine, settings, name=request.query.get("name", ""), platform=platform)
         return json_response({"Id": created.container.id, "Warnings": list(created.warnings)}, status=201)
 
     async def list_(request: web.Request) -> web.Response:

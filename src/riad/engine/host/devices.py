@@ -31,9 +31,9 @@ def nodes(host_path: str, path: str, access: str = "rwm") -> list[Node]:
         raise invalid(f"invalid device mode: {access}")
     source = Path(host_path)
     if source.is_dir():
-        return [node for inner in source.iterdir() if (node := _node(inner, f"{path}/{inner.name}", access))]
-    if node := _node(source, path, access):
-        return [node]
+        return [found for inner in source.iterdir() if (found := node(inner, f"{path}/{inner.name}", access))]
+    if found := node(source, path, access):
+        return [found]
     reason = "not a device node" if source.exists() else "no such file or directory"
     raise invalid(f'error gathering device information while adding custom device "{host_path}": {reason}')
 
@@ -44,11 +44,12 @@ def everything() -> Iterator[Node]:
         folders[:] = [name for name in folders if not (parent == "/dev" and name in _PRIVATE)]
         for name in files:
             path = f"{parent}/{name}"
-            if not (parent == "/dev" and name in _PRIVATE) and (node := _node(Path(path), path, "rwm")):
-                yield node
+            if not (parent == "/dev" and name in _PRIVATE) and (found := node(Path(path), path, "rwm")):
+                yield found
 
 
-def _node(source: Path, path: str, access: str) -> Node | None:
+def node(source: Path, path: str, access: str) -> Node | None:
+    """The device at `source` as it appears at `path`; None where there is none."""
     try:
         about = source.stat()
     except OSError:

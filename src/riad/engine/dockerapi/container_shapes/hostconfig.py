@@ -71,7 +71,7 @@ def host_shape(host: HostSettings, links: Sequence[str] = ()) -> Shape:
             {"PathOnHost": d.host_path, "PathInContainer": d.path, "CgroupPermissions": d.access} for d in host.devices
         ],
         "DeviceCgroupRules": list(host.device_rules) or None,
-        "DeviceRequests": None,
+        "DeviceRequests": _requests(host.cdi_devices),
         "MemoryReservation": limits.memory_reservation or 0,
         "MemorySwap": limits.memory_swap or 0,
         "MemorySwappiness": limits.swappiness,
@@ -99,6 +99,12 @@ def _paths(host: HostSettings, given: Sequence[str] | None, default: Sequence[st
 
 def _device_values(devices: Sequence[DeviceValue], member: str) -> list[Shape]:
     return [{"Path": device.path, member: device.value} for device in devices]
+
+
+def _requests(names: Sequence[str]) -> list[Shape] | None:
+    if not names:
+        return None
+    return [{"Driver": "cdi", "Count": 0, "DeviceIDs": list(names), "Capabilities": None, "Options": None}]
 
 
 def _bindings(ports: Sequence[PortBinding]) -> Shape:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from riad.engine.containers.model import Settings
@@ -40,6 +41,7 @@ _CONFIG = frozenset(
         "HostConfig",
         "NetworkingConfig",
         "MacAddress",
+        "NetworkDisabled",
         "Name",
         "Platform",
     ]
@@ -54,6 +56,9 @@ def read_settings(body: Json) -> Settings:
         raise invalid("Config/Image: no image was named")
     host_body: dict[str, Any] = field(body, "HostConfig", dict, {})
     host = read_host(host_body)
+    if field(body, "NetworkDisabled", bool, False):
+        host = replace(host, network_mode="none", ports=(), publish_all=False)
+        body = {**body, "NetworkingConfig": None}
     return Settings(
         image=image,
         config=container_config_from_json(body),
