@@ -51,6 +51,7 @@ from riad.engine.dockerapi import (
     container_streams,
     container_update,
     containers,
+    disk_usage,
     distribution,
     events,
     image_transfer,
@@ -67,6 +68,7 @@ from riad.engine.dockerapi.app import build_app
 from riad.engine.dockerapi.prune_events import announced
 from riad.engine.events import Events
 from riad.engine.host import abilities, apparmor, cgroups, conmon, facts, pidfd, runc
+from riad.engine.images.disk import LayerDisk
 from riad.engine.images.local import Images
 from riad.engine.images.model import ImageUser
 from riad.engine.images.pull import Puller, Suggest, no_suggestion
@@ -307,6 +309,7 @@ def assemble(config: EngineConfig, *, suggest: Suggest = no_suggestion) -> Daemo
     about = system.About(f"riad-{config.instance}", data, config.mirrors, config.insecure)
     routes: Sequence[web.RouteDef] = [
         *system.routes(engine=engine, events=happenings, about=about),
+        *disk_usage.routes(disk=disk_usage.Disk(engine, LayerDisk(image_store.layers), cache, builder)),
         *events.routes(events=happenings, clock=clock),
         *containers.routes(engine=engine, executions=executions),
         *container_streams.routes(engine=engine),

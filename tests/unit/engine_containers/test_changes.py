@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from riad.engine.containers.changes import changes
-from riad.engine.containers.sizes import on_disk, written
+from riad.engine.host.disk import on_disk, written
 
 pytestmark = pytest.mark.root
 

@@ -47,6 +47,7 @@ class Entry:
     created: datetime
     used_at: datetime
     uses: int
+    layer: str
 
 
 class LayerHolds(Protocol):
@@ -99,6 +100,7 @@ class Cache:
                 datetime.fromisoformat(row["created"]),
                 datetime.fromisoformat(row["used_at"]),
                 row["uses"],
+                row["layer"],
             )
             for row in rows
         ]

@@ -26,6 +26,7 @@ from riad.engine.build.sources import Source, digest
 from riad.engine.build.tree import DirectoryTree, Kind, Tree, resolve
 from riad.engine.build.turns import Turns
 from riad.engine.containers import spec
+from riad.engine.host.disk import on_disk
 from riad.kernel.faults import invalid
 
 OpenTree = Callable[[str | None], Awaitable[Tree]]
@@ -59,11 +60,19 @@ class CacheFolders:
             async with self._turns.of(name):
                 yield self._made(self.root / name, mount)
 
-    def clear(self) -> None:
-        """Removes those that no command is in. Blocking."""
-        for folder in self.root.iterdir() if self.root.exists() else ():
-            if not self._turns.taken(folder.name):
+    def clear(self) -> int:
+        """Removes those that no command is in; returns the bytes that the disk gets back. Blocking."""
+        freed = 0
+        for folder, busy in self.all():
+            if not busy:
+                freed += on_disk(folder)
                 shutil.rmtree(folder, ignore_errors=True)
+        return freed
+
+    def all(self) -> list[tuple[Path, bool]]:
+        """Every folder, and whether a command is in it."""
+        found = sorted(self.root.iterdir()) if self.root.exists() else []
+        return [(folder, self._turns.taken(folder.name)) for folder in found]
 
     def _made(self, folder: Path, mount: Mount) -> Path:
         if not folder.exists():

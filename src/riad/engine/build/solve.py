@@ -88,9 +88,13 @@ class Builder:
         async with place_for(self._work, secrets.token_hex(8)) as folder:
             yield folder
 
-    async def clear_cache_mounts(self) -> None:
-        """Removes the folders of `RUN --mount=type=cache` that no command is in."""
-        await asyncio.to_thread(self._shared.caches.clear)
+    def cache_mounts(self) -> list[tuple[Path, bool]]:
+        """The folders of `RUN --mount=type=cache`, and whether a command is in each."""
+        return self._shared.caches.all()
+
+    async def clear_cache_mounts(self) -> int:
+        """Removes the folders of `RUN --mount=type=cache` that no command is in; returns the bytes freed."""
+        return await asyncio.to_thread(self._shared.caches.clear)
 
     async def build(self, context: TarTree, options: BuildOptions, *, folder: Path, progress: Progress) -> Image:
         """Builds what `options` ask for; `folder` comes from `workplace`. Raises faults that name file and line."""

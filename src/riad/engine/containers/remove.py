@@ -9,7 +9,7 @@ from collections.abc import Callable
 from riad.engine.containers import exits, rootfs, stop
 from riad.engine.containers.engine import Engine
 from riad.engine.containers.model import Container, Phase
-from riad.engine.containers.sizes import on_disk
+from riad.engine.host.disk import on_disk
 from riad.kernel.faults import Fault, conflict
 
 

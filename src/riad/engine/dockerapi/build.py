@@ -78,10 +78,9 @@ def routes(*, builder: Builder, cache: Cache, clock: Clock) -> list[web.RouteDef
                 raise unsupported(f"build/prune: {name} is not supported; use all and the filter until")
         filters = parse_filters(query.get("filters"), known=("until",))
         since = _until(filters.get("until"), clock)
-        if since is None:
-            await builder.clear_cache_mounts()
+        mounts = await builder.clear_cache_mounts() if since is None else 0
         deleted, freed = await cache.prune(unused_since=since)
-        return json_response({"CachesDeleted": deleted, "SpaceReclaimed": freed})
+        return json_response({"CachesDeleted": deleted, "SpaceReclaimed": freed + mounts})
 
     return [web.post("/build", build), web.post("/build/prune", prune)]
 

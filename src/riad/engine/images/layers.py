@@ -23,6 +23,7 @@ from functools import partial
 from pathlib import Path
 from typing import BinaryIO, ParamSpec, TypeVar
 
+from riad.engine.host.disk import on_disk
 from riad.engine.images.blobs import LayerBlobs
 from riad.engine.images.compression import decompress
 from riad.engine.images.extract import extract
@@ -187,12 +188,14 @@ class Layers:
         return self._store.owners()
 
     async def collect(self) -> int:
-        """Removes every layer that nothing needs; returns the bytes freed."""
+        """Removes every layer that nothing needs; returns the bytes that the disk gets back."""
         doomed = [row for row in self._store.unused_layers() if row.diff_id not in self._pins]
+        archives = sum(on_disk(path) for row in doomed for path in self._archives(row.diff_id))
         graves = [self._bury(row) for row in doomed]
+        freed = 0
         for grave in graves:
-            await asyncio.to_thread(remove_folder, grave)
-        return sum(row.size for row in doomed)
+            freed += await asyncio.to_thread(_emptied, grave)
+        return freed + archives
 
     def digests(self) -> dict[str, Digest]:
         """Every digest that stands for a layer that is here, its own and those of its compressed forms."""
@@ -211,6 +214,20 @@ class Layers:
 
     def sizes(self) -> dict[Digest, int]:
         return {row.diff_id: row.size for row in self._store.layers()}
+
+    def places(self) -> dict[Digest, tuple[Path, tuple[Path, ...]]]:
+        """Of every layer its directory and the archives that are kept of it."""
+        return {
+            row.diff_id: (self._folder / str(row.number), self._archives(row.diff_id)) for row in self._store.layers()
+        }
+
+    def pinned(self, diff_id: Digest) -> bool:
+        """Work that goes on now needs it."""
+        return diff_id in self._pins
+
+    def _archives(self, diff_id: Digest) -> tuple[Path, ...]:
+        found = (self.blobs.find(blob.digest) for blob in self._store.blobs_of(diff_id))
+        return tuple(path for path in found if path is not None)
 
     def _layer(self, row: LayerRow) -> Layer:
         return Layer(row.diff_id, row.size, self._folder / str(row.number))
@@ -294,6 +311,12 @@ def _checked(pieces: Iterator[bytes], diff_id: Digest) -> Iterator[bytes]:
         yield piece
     if state.hexdigest() != diff_id.hex:
         raise Fault(Kind.INTERNAL, f"the files of layer {diff_id} are not what they were")
+
+
+def _emptied(grave: Path) -> int:
+    size = on_disk(grave)
+    remove_folder(grave)
+    return size
 
 
 def _unpack(archive: BinaryIO, folder: Path) -> Measure:

@@ -10,10 +10,10 @@ from riad.engine.containers.create import network_mode
 from riad.engine.containers.engine import Engine
 from riad.engine.containers.health import Health
 from riad.engine.containers.model import Container, Phase
-from riad.engine.containers.sizes import written
 from riad.engine.dockerapi.container_shapes.hostconfig import host_shape
 from riad.engine.dockerapi.container_shapes.parts import docker_status, endpoint_shapes, health_of, mount_shape
 from riad.engine.dockerapi.wire import Shape, moment
+from riad.engine.host.disk import written
 from riad.engine.networks.model import Sandbox
 
 
