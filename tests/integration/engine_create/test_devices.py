@@ -71,7 +71,7 @@ def test_a_rule_lets_nodes_work_that_the_container_makes(engine: RunningEngine) 
         content = packed.getvalue()
     said = []
     for rule in ((), ("--device-cgroup-rule", "c 10:229 rwm")):
-        made = engine.out("create", *rule, BASE, "sh", "-c", "{ : < /node; } 2>&1; true")
+        made = engine.out("create", *rule, BASE, "sh", "-c", "( : < /node ) 2>&1; true")
         subprocess.run(["docker", "cp", "-", f"{made}:/"], input=content, env=engine.environ, check=True)
         said.append(engine.out("start", "-a", made))
         engine.docker("rm", made)
