@@ -12,6 +12,7 @@ import pytest
 
 import engine_rootfs
 from build_engine import BASE, BuildEngine, build_engine
+from buildkit_client import BuildKitClient
 from riad.engine.build.options import BuildOptions
 from riad.engine.build.progress import CacheUsed, Event, Output, StepStarted, Warned
 from riad.engine.build.receive import receive
@@ -93,6 +94,14 @@ class Workbench:
             yield target
         finally:
             overlayfs.unmount(target)
+
+    @property
+    def buildkit(self) -> BuildKitClient:
+        return BuildKitClient(self.engine.socket)
+
+    def built(self, name: str = "made:1") -> Told:
+        """What was made over BuildKit's protocol, as `root` wants it."""
+        return Told(image=self.engine.images.get(name))
 
     def left_behind(self) -> list[str]:
         """Mounts, folders, containers and network namespaces of builds; nothing after any build."""

@@ -21,15 +21,18 @@ from riad.engine.build.bases import Bases
 from riad.engine.build.cache import Cache
 from riad.engine.build.run import Commands, RuntimeCommands
 from riad.engine.build.solve import Builder, Parts
+from riad.engine.buildkit.daemon import BuildKit
 from riad.engine.containers import spec
 from riad.engine.containers.capabilities import bounding_set, effective
 from riad.engine.dockerapi import build as build_routes
+from riad.engine.dockerapi import buildkit as buildkit_routes
 from riad.engine.dockerapi import images as image_routes
 from riad.engine.dockerapi.app import build_app
 from riad.engine.host import cgroups, facts, runc
 from riad.engine.images.importing import import_image
 from riad.engine.images.local import Images
 from riad.engine.images.pull import Puller
+from riad.engine.images.push import Pusher
 from riad.engine.images.registry.places import RegistryOptions
 from riad.engine.networks.networks import Networks, NetworkSettings
 from riad.engine.state import State
@@ -86,10 +89,14 @@ async def build_engine(
     bases = Bases(images, Puller(images, RegistryOptions()), host=host_platform())
     builder = Builder(Parts(images, bases, cache, commands, data / "build", clock))
     await builder.recover()
+    pusher = Pusher(images, RegistryOptions())
+    buildkit = BuildKit(builder, cache, pusher, clock=clock, name="test")
+    buildkit.recover()
     engine = BuildEngine(images, cache, builder, networks, commands, data, run / "engine.sock")
     app = build_app(
         [
             *build_routes.routes(builder=builder, cache=cache, clock=clock),
+            *buildkit_routes.routes(buildkit=buildkit),
             *(web.route(route.method, route.path, route.handler) for route in image_routes.routes(images=images)),
             web.route("GET", "/_ping", _pong),
             web.route("HEAD", "/_ping", _pong),

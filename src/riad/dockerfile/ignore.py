@@ -16,12 +16,18 @@ _RANGE_OR_CHARACTER = re.compile("(.)(?:-(.))?", re.DOTALL)
 
 @dataclass(frozen=True, slots=True)
 class Pattern:
-    """`line` counts from 1; `text` is as written, for messages."""
+    """`line` counts from 1; `text` is as written, for messages; `path` is it cleaned, without `!`."""
 
     line: int
     text: str
     negated: bool
     matcher: re.Pattern[str]
+    path: str = ""
+
+    @property
+    def spelled(self) -> str:
+        """In its shortest form, for somebody else who matches by it."""
+        return f"!{self.path}" if self.negated else self.path
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +74,7 @@ def parse_ignore(text: str) -> IgnoreFile:
         cleaned = posixpath.normpath(written[1:].strip() if negated else written).lstrip("/")
         if not cleaned or cleaned == "." or (negated and not written[1:].strip()):
             continue
-        found.append(Pattern(number, written, negated, compile_pattern(cleaned)))
+        found.append(Pattern(number, written, negated, compile_pattern(cleaned), cleaned))
     return IgnoreFile(tuple(found))
 
 

@@ -30,6 +30,7 @@ from riad.engine.build.cache import Cache
 from riad.engine.build.run import RuntimeCommands
 from riad.engine.build.solve import Builder
 from riad.engine.build.solve import Parts as BuildParts
+from riad.engine.buildkit.daemon import BuildKit
 from riad.engine.containers import capabilities, recover, remap, spec
 from riad.engine.containers.archive.copy import Copier
 from riad.engine.containers.connect import Connector
@@ -43,6 +44,7 @@ from riad.engine.dockerapi import (
     archive,
     auth,
     build,
+    buildkit,
     commit,
     container_changes,
     container_files,
@@ -126,6 +128,7 @@ class Daemon:
     networks: Networks
     volumes: Volumes
     builder: Builder
+    buildkit: BuildKit
     events: Events
     app: web.Application
     runner: web.AppRunner | None = None
@@ -145,6 +148,7 @@ class Daemon:
         await self.volumes.recover()
         await self.networks.recover({container.id for container in found.live})
         await self.builder.recover()
+        self.buildkit.recover()
         await recover.resume(self.engine, found, rebooted=not store_boot)
         self.runner = web.AppRunner(
             self.app,
@@ -305,6 +309,8 @@ def assemble(config: EngineConfig, *, suggest: Suggest = no_suggestion) -> Daemo
     )
     bases = Bases(image_store, puller, host=host_platform())
     builder = Builder(BuildParts(image_store, bases, cache, commands, data / "build", clock))
+    pusher = Pusher(image_store, registries)
+    buildkit_parts = BuildKit(builder, cache, pusher, clock=clock, name=f"riad-{config.instance}")
     executions = Executions()
     about = system.About(f"riad-{config.instance}", data, config.mirrors, config.insecure)
     routes: Sequence[web.RouteDef] = [
@@ -321,11 +327,12 @@ def assemble(config: EngineConfig, *, suggest: Suggest = no_suggestion) -> Daemo
         *exec_routes.routes(engine=engine, executions=executions),
         *archive.routes(copier=Copier(engine)),
         *images.routes(images=image_store),
-        *image_transfer.routes(images=image_store, puller=puller, pusher=Pusher(image_store, registries)),
+        *image_transfer.routes(images=image_store, puller=puller, pusher=pusher),
         *commit.routes(engine=engine),
         *distribution.routes(options=registries),
         *auth.routes(options=registries),
         *build.routes(builder=builder, cache=cache, clock=clock),
+        *buildkit.routes(buildkit=buildkit_parts),
         *networks.routes(networks=nets, containers=Connector(engine), clock=clock),
         *volumes.routes(volumes=volume_store),
         *absent.routes(engine=engine),
@@ -334,7 +341,7 @@ def assemble(config: EngineConfig, *, suggest: Suggest = no_suggestion) -> Daemo
     app = build_app(announced(routes, happenings.publish))
     if config.guard.insecure_loopback:
         app.middlewares.insert(1, programs_only)  # inside of the one that answers faults
-    return Daemon(config, state, engine, nets, volume_store, builder, happenings, app)
+    return Daemon(config, state, engine, nets, volume_store, builder, buildkit_parts, happenings, app)
 
 
 def _bip(text: str) -> IPv4Interface | None:

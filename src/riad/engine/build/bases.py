@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
+from riad.engine.build.clients import Client
 from riad.engine.build.options import BuildOptions
 from riad.engine.build.progress import Progress, PullProgress
 from riad.engine.images.model import Image
 from riad.engine.images.progress import Report
-from riad.engine.images.pull import ANONYMOUS
-from riad.engine.images.registry.credentials import Credentials, credentials_from_json
+from riad.engine.images.registry.credentials import Credentials
 from riad.kernel.faults import Fault, unsupported
 from riad.oci.platform import Platform, parse_platform
-from riad.oci.reference import DOCKER_HUB, Reference, parse_reference
-
-_OLD_HUB = ("https://index.docker.io/v1/", "index.docker.io")
+from riad.oci.reference import Reference, parse_reference
 
 
 class ImageSource(Protocol):
@@ -39,7 +37,7 @@ class Bases:
     def platform(self) -> str:
         return str(self._host)
 
-    async def resolve(self, name: str, options: BuildOptions, progress: Progress) -> Image:
+    async def resolve(self, name: str, options: BuildOptions, client: Client, progress: Progress) -> Image:
         """Raises INVALID for what is no reference, NOT_FOUND for an image that is nowhere, UNSUPPORTED platforms."""
         local = self._images.find(name)
         if local is not None and not options.pull:
@@ -53,7 +51,8 @@ class Bases:
 
         reference = parse_reference(name)
         try:
-            return self._fitting(name, await self._pull.pull(reference, _login(reference, options), report=report))
+            login = await client.credentials(reference.domain)
+            return self._fitting(name, await self._pull.pull(reference, login, report=report))
         except Fault as fault:
             message = fault.message if name in fault.message else f"{name}: {fault.message}"
             raise Fault(fault.kind, message) from None
@@ -67,9 +66,3 @@ class Bases:
         if not self._host.runs(image.config.platform):
             raise unsupported(f"{name} is for {image.config.platform}; this engine runs {self._host} only")
         return image
-
-
-def _login(reference: Reference, options: BuildOptions) -> Credentials:
-    """The client's credentials for the registry of `reference`; the CLI names Docker Hub by an old address."""
-    hosts = (reference.domain, *(_OLD_HUB if reference.domain == DOCKER_HUB else ()))
-    return next((credentials_from_json(options.credentials[h]) for h in hosts if h in options.credentials), ANONYMOUS)

@@ -114,6 +114,11 @@ class Cache:
             sql.execute("DELETE FROM build_step WHERE layer IS NULL AND used_at <= ?", (before,))
         return doomed, await self._layers.collect()
 
+    async def forget(self, keys: list[str]) -> int:
+        """Forgets those records; returns the bytes freed."""
+        self._forget(keys)
+        return await self._layers.collect()
+
     async def trim(self) -> None:
         """Forgets the least recently used records until the rest is within the limit."""
         entries = self.entries()

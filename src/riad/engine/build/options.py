@@ -17,7 +17,8 @@ class BuildOptions:
     """`build_args`: None stands for a name given without a value. `network`: default, host, none or a network's name.
 
     `warnings` are told before the first step: what was asked for and has no effect here.
-    `credentials` are those of the client, by registry host, in the form of X-Registry-Config.
+    `no_cache_stages` are the names of stages whose steps are done anew. `allow` are entitlements given:
+    `security.insecure`, `network.host`.
     """
 
     dockerfile: str = "Dockerfile"
@@ -34,7 +35,8 @@ class BuildOptions:
     limits: tuple[Limit, ...] = ()
     shm_size: int = DEFAULT_SHM_SIZE
     warnings: tuple[str, ...] = ()
-    credentials: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    no_cache_stages: frozenset[str] = frozenset()
+    allow: frozenset[str] = frozenset()
 
     @property
     def party(self) -> str:

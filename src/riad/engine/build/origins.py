@@ -2,60 +2,69 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Generic, TypeVar
 
 from riad.dockerfile.references import SCRATCH
 from riad.engine.build import keys
 from riad.engine.build.bases import Bases
+from riad.engine.build.clients import Client
 from riad.engine.build.options import BuildOptions
 from riad.engine.build.pins import Pins
-from riad.engine.build.plan import PlannedStage
+from riad.engine.build.plan import Named, PlannedStage, Source
 from riad.engine.build.progress import Progress
 from riad.engine.build.rootfs import read_only
 from riad.engine.build.stagestate import StageState
-from riad.engine.build.tree import DirectoryTree, TarTree, Tree
+from riad.engine.build.tree import DirectoryTree, Tree
 from riad.engine.images.layers import Layers
 from riad.engine.images.model import Image
 from riad.oci.digest import Digest
+
+OpenTree = Callable[[], Awaitable[Tree]]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
 class Origin:
     """A source of files. `identity` stands for all its content where that is known without reading; else None."""
 
-    open: Callable[[], Awaitable[Tree]]
+    open: OpenTree
     identity: str | None
     owners_count: bool
     """Its owners are kept: true for stages and images, not for the context."""
 
 
 class Origins:
-    """Mounts what is opened below `folder`, until `close`."""
+    """Mounts what is opened below `folder`, until `close`. Stages that run side by side share what is opened."""
 
     def __init__(
         self,
         *,
-        context: TarTree,
+        context: OpenTree,
         bases: Bases,
         layers: Layers,
         pins: Pins,
         options: BuildOptions,
-        progress: Progress,
+        client: Client,
         folder: Path,
+        named: Mapping[str, OpenTree] | None = None,
     ) -> None:
-        self._context = context
+        """`context` and `named` (by normalized name) are opened once, at their first use."""
+        self._context = _Once(context)
+        self._named = {name: _Once(opened) for name, opened in (named or {}).items()}
         self._bases = bases
         self._layers = layers
         self._pins = pins
         self._options = options
-        self._progress = progress
+        self._client = client
         self._folder = folder
         self._stages: dict[int, StageState] = {}
-        self._images: dict[str, Image] = {}
-        self._trees: dict[str, Tree] = {}
+        self._images: dict[str, _Once[Image]] = {}
+        self._trees: dict[str, _Once[Tree]] = {}
         self._mounts = AsyncExitStack()
 
     async def close(self) -> None:
@@ -68,26 +77,30 @@ class Origins:
     def stage(self, index: int) -> StageState:
         return self._stages[index]
 
-    async def image(self, name: str) -> Image:
+    async def image(self, name: str, progress: Progress) -> Image:
         """The image, its layers pinned until the build ends; found or pulled once."""
-        if name not in self._images:
-            image = await self._bases.resolve(name, self._options, self._progress)
+
+        async def found() -> Image:
+            image = await self._bases.resolve(name, self._options, self._client, progress)
             for diff_id in image.layers:
                 self._pins.add(self._layers.get(diff_id).diff_id)
-            self._images[name] = image
-        return self._images[name]
+            return image
 
-    async def origin(self, name: str | None, planned: PlannedStage | None) -> Origin:
+        return await self._images.setdefault(name, _Once(found))()
+
+    async def origin(self, name: str | None, planned: PlannedStage | None, progress: Progress) -> Origin:
         """What `--from=name` means in the stage `planned`; None is the context."""
         if name is None:
-            return Origin(self._open_context, None, owners_count=False)
-        meaning: int | str = planned.sources.get(name, name) if planned is not None else name
+            return Origin(self._context, None, owners_count=False)
+        meaning: Source = planned.sources.get(name, name) if planned is not None else name
+        if isinstance(meaning, Named):
+            return Origin(self._named[meaning.name], None, owners_count=False)
         if isinstance(meaning, int):
             layers: Sequence[Digest] = self._stages[meaning].layers
         elif meaning == SCRATCH:
             layers = ()
         else:
-            layers = (await self.image(meaning)).layers
+            layers = (await self.image(meaning, progress)).layers
         identity = keys.chain(layers)
 
         async def opened() -> Tree:
@@ -95,12 +108,28 @@ class Origins:
 
         return Origin(opened, identity, owners_count=True)
 
-    async def _open_context(self) -> Tree:
-        return self._context
+    def files(self, named: Named) -> OpenTree:
+        return self._named[named.name]
 
     async def _open_layers(self, identity: str, layers: Sequence[Digest]) -> Tree:
-        if identity not in self._trees:
+        async def mounted() -> Tree:
             paths = [self._layers.get(diff_id).path for diff_id in layers]
-            mounted = read_only(self._folder / f"from-{identity[:16]}", paths)
-            self._trees[identity] = DirectoryTree(await self._mounts.enter_async_context(mounted))
-        return self._trees[identity]
+            folder = read_only(self._folder / f"from-{identity[:16]}", paths)
+            return DirectoryTree(await self._mounts.enter_async_context(folder))
+
+        return await self._trees.setdefault(identity, _Once(mounted))()
+
+
+class _Once(Generic[T]):
+    """Does something at the first call; whoever calls meanwhile or later gets the same."""
+
+    def __init__(self, make: Callable[[], Awaitable[T]]) -> None:
+        self._make = make
+        self._lock = asyncio.Lock()
+        self._made: list[T] = []
+
+    async def __call__(self) -> T:
+        async with self._lock:
+            if not self._made:
+                self._made.append(await self._make())
+        return self._made[0]

@@ -1,5 +1,6 @@
-"""Carries a plan out: stage by stage, step by step, and makes the image. How a step is done is in `steps`.
+"""Carries a plan out and makes the image. Stages run side by side, each as soon as those it needs are done.
 
+The order: Dockerfile → plan → all base images (with their triggers) → what the steps need of the context → the stages.
 Every layer in use is pinned until the build ends; every mount lies below the build's own folder.
 """
 
@@ -7,48 +8,49 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Iterable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-from riad.dockerfile.ignore import parse_ignore
-from riad.dockerfile.instructions import Arg, Copy, Instruction, Label, Run
-from riad.dockerfile.parse import parse, parse_trigger
+from riad.dockerfile.instructions import Arg, Label
+from riad.dockerfile.parse import parse
 from riad.dockerfile.references import PROXY_ARGS
-from riad.engine.build import keys
 from riad.engine.build.bases import Bases
 from riad.engine.build.cache import Cache
-from riad.engine.build.errors import located
+from riad.engine.build.clients import Client, Silent
+from riad.engine.build.contexts import Context, Definition, TarContext
 from riad.engine.build.evaluate import Scope
 from riad.engine.build.mounting import CacheFolders
 from riad.engine.build.options import BuildOptions
-from riad.engine.build.origins import Origins
+from riad.engine.build.origins import OpenTree, Origins
 from riad.engine.build.pins import Pins
-from riad.engine.build.plan import Plan, PlannedStage, plan
+from riad.engine.build.plan import Plan, plan
 from riad.engine.build.progress import (
+    NO_STAGE,
     Built,
+    InOrder,
     Progress,
-    StepFinished,
+    StageFinished,
     StepStarted,
     Tagged,
-    TriggersStarted,
+    Tell,
     Warned,
+    of_stage,
 )
 from riad.engine.build.rootfs import place_for, sweep
 from riad.engine.build.run import Commands
-from riad.engine.build.stagestate import StageState, with_path
+from riad.engine.build.stages import StageRun
+from riad.engine.build.stagestate import StageState
 from riad.engine.build.steps import Steps
-from riad.engine.build.tree import Kind, TarTree, resolve
+from riad.engine.build.tree import TarTree, Tree
 from riad.engine.build.turns import Turns
+from riad.engine.build.wanted import wanted_paths
 from riad.engine.images.local import Images
 from riad.engine.images.model import Image
 from riad.kernel.clock import Clock
-from riad.kernel.faults import Fault, invalid, unsupported
-from riad.oci.config import ContainerConfig, ImageConfig
-from riad.oci.digest import digest_of
-
-_LARGEST_DOCKERFILE = 4 * 2**20
+from riad.oci.reference import Reference
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,11 +73,39 @@ class Shared:
     caches: CacheFolders
 
 
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One build. `folder` comes from `workplace`; `named` are the named contexts, images as `docker-image://NAME`,
+    others with what opens them in `files`.
+    """
+
+    context: Context
+    options: BuildOptions
+    folder: Path
+    tell: Tell
+    client: Client = field(default_factory=Silent)
+    named: Mapping[str, str] = field(default_factory=dict)
+    files: Mapping[str, OpenTree] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Solved:
+    """What a build came to; its layers stay as long as the build's context manager is open."""
+
+    state: StageState
+    plan: Plan
+    folder: Path
+
+
 class Builder:
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
         self._work = parts.root / "work"
         self._shared = Shared(Turns(), CacheFolders(parts.root / "caches"))
+
+    @property
+    def parts(self) -> Parts:
+        return self._parts
 
     async def recover(self) -> None:
         """Removes what killed builds left: commands, mounts, folders. Before the first build."""
@@ -96,180 +126,169 @@ class Builder:
         """Removes the folders of `RUN --mount=type=cache` that no command is in; returns the bytes freed."""
         return await asyncio.to_thread(self._shared.caches.clear)
 
-    async def build(self, context: TarTree, options: BuildOptions, *, folder: Path, progress: Progress) -> Image:
-        """Builds what `options` ask for; `folder` comes from `workplace`. Raises faults that name file and line."""
-        image = await _Solve(self._parts, self._shared, context, options, folder, progress).image()
+    async def build(
+        self,
+        context: TarTree,
+        options: BuildOptions,
+        *,
+        folder: Path,
+        progress: Progress,
+        client: Client | None = None,
+    ) -> Image:
+        """Builds what `options` ask for and tells it stage by stage. Raises faults that name file and line."""
+        order = InOrder(progress)
+        job = Job(TarContext(context, options.dockerfile), options, folder, order.tell, client or Silent())
+        async with self.solved(job, order=order) as solved:
+            image = self.make_image(solved, options.tags)
+            await progress(Built(image.id))
+            for tag in options.tags:
+                await progress(Tagged(tag.familiar))
         await self._parts.cache.trim()
+        return image
+
+    @asynccontextmanager
+    async def solved(self, job: Job, *, order: InOrder | None = None) -> AsyncIterator[Solved]:
+        """Builds; makes no image yet. Raises faults that name file and line."""
+        pins = Pins(self._parts.images.layers)
+        try:
+            solve = _Solve(self._parts, self._shared, job, pins)
+            yield await solve.solved(order)
+        finally:
+            pins.release()
+
+    def make_image(self, solved: Solved, tags: Iterable[Reference]) -> Image:
+        """Keeps the result as an image of that name; an image that is here already only gets the names."""
+        images = self._parts.images
+        names = tuple(tags)
+        layers = [images.layers.get(diff_id) for diff_id in solved.state.layers]
+        for layer in layers:
+            images.layers.pin(layer.diff_id)  # `create` takes one pin of each over
+        image = images.create(solved.state.image, layers, names)
+        for tag in names:
+            images.announce("tag", image.id, {"name": tag.familiar})
         return image
 
 
 class _Solve:
     """One build."""
 
-    def __init__(
-        self,
-        parts: Parts,
-        shared: Shared,
-        context: TarTree,
-        options: BuildOptions,
-        folder: Path,
-        progress: Progress,
-    ) -> None:
+    def __init__(self, parts: Parts, shared: Shared, job: Job, pins: Pins) -> None:
         self._parts = parts
         self._shared = shared
-        self._context = context
-        self._options = options
-        self._folder = folder
-        self._progress = progress
-        self._pins = Pins(parts.images.layers)
-        self._number = 0
+        self._job = job
+        self._pins = pins
         self._total = 0
 
-    async def image(self) -> Image:
-        self._parts.bases.check(self._options.platform)
-        dockerfile = parse(_dockerfile(self._context, self._options.dockerfile))
+    async def solved(self, order: InOrder | None) -> Solved:
+        job = self._job
         platform = self._parts.bases.platform
-        planned = plan(dockerfile, self._options.build_args, target=self._options.target, platform=platform)
-        self._total = planned.steps + bool(self._options.labels)
-        origins = self._origins(await asyncio.to_thread(_visible, self._context, self._options.dockerfile))
+        self._parts.bases.check(job.options.platform)
+        definition = await job.context.definition()
+        dockerfile = parse(definition.content)
+        args = job.options.build_args
+        planned = plan(dockerfile, args, target=job.options.target, platform=platform, named=job.named)
+        self._total = planned.steps + bool(job.options.labels)
+        if order is not None:
+            order.expect([stage.stage.index for stage in planned.stages])
+        wanted: list[tuple[str, ...] | None] = [()]
+
+        async def context() -> Tree:
+            return await job.context.tree(definition, wanted[0])
+
+        origins = self._origins(context)
         try:
-            for warning in self._options.warnings:
-                await self._progress(Warned(warning))
-            for arg in dockerfile.global_args:
-                await self._start(arg.text)
-            steps = self._steps(planned, origins)
-            for stage in planned.stages:
-                origins.finished(stage.stage.index, await self._stage(stage, steps))
+            await self._announce(planned)
+            runs = self._runs(planned, origins, definition)
+            await together(run.find_base() for run in runs)
+            wanted[0] = wanted_paths((i for run in runs for i in run.instructions), escape=dockerfile.escape)
+            state = await self._stages(planned, runs, origins)
             await self._warn_of_unused(planned)
-            return await self._finish(origins.stage(planned.stages[-1].stage.index), steps)
+            return Solved(await self._labelled(state, runs[-1]), planned, job.folder)
         finally:
             await origins.close()
-            self._pins.release()
 
-    def _origins(self, context: TarTree) -> Origins:
+    async def _announce(self, planned: Plan) -> None:
+        for warning in self._job.options.warnings:
+            await self._job.tell(NO_STAGE, Warned(warning))
+        for number, arg in enumerate(planned.dockerfile.global_args, start=1):
+            await self._job.tell(NO_STAGE, StepStarted(number, self._total, arg.text))
+
+    def _runs(self, planned: Plan, origins: Origins, definition: Definition) -> list[StageRun]:
+        steps = self._steps(planned, origins, definition)
+        return [StageRun(stage, steps, self._parts.bases, self._job.tell, self._total) for stage in planned.stages]
+
+    async def _stages(self, planned: Plan, runs: list[StageRun], origins: Origins) -> StageState:
+        """Runs all stages, each after those it needs; the state of the last."""
+        done = {stage.stage.index: asyncio.Event() for stage in planned.stages}
+
+        async def carried_out(run: StageRun) -> None:
+            for index in run.planned.needs:
+                await done[index].wait()
+            origins.finished(run.planned.stage.index, await run.carry_out())
+            await self._job.tell(run.planned.stage.index, StageFinished())
+            done[run.planned.stage.index].set()
+
+        await together(carried_out(run) for run in runs)
+        return origins.stage(planned.stages[-1].stage.index)
+
+    async def _labelled(self, state: StageState, last: StageRun) -> StageState:
+        if not self._job.options.labels:
+            return state
+        return await last.add(_label(self._job.options.labels), state, self._total)
+
+    def _origins(self, context: OpenTree) -> Origins:
         return Origins(
             context=context,
             bases=self._parts.bases,
             layers=self._parts.images.layers,
             pins=self._pins,
-            options=self._options,
-            progress=self._progress,
-            folder=self._folder,
+            options=self._job.options,
+            client=self._job.client,
+            folder=self._job.folder,
+            named=self._job.files,
         )
 
-    def _steps(self, planned: Plan, origins: Origins) -> Steps:
-        given = {name: value for name, value in self._options.build_args.items() if value is not None}
+    def _steps(self, planned: Plan, origins: Origins, definition: Definition) -> Steps:
+        options = self._job.options
+        given = {name: value for name, value in options.build_args.items() if value is not None}
         return Steps(
-            options=self._options,
+            options=options,
+            dockerfile=definition.name,
             scope=Scope(planned.global_values, given, planned.dockerfile.escape),
             origins=origins,
             pins=self._pins,
-            progress=self._progress,
-            folder=self._folder,
+            progress=of_stage(self._job.tell, NO_STAGE),
+            folder=self._job.folder,
             layers=self._parts.images.layers,
             cache=self._parts.cache,
+            no_cache=options.no_cache,
             commands=self._parts.commands,
+            client=self._job.client,
             turns=self._shared.turns,
             caches=self._shared.caches,
             clock=self._parts.clock,
         )
 
-    async def _finish(self, state: StageState, steps: Steps) -> Image:
-        if self._options.labels:
-            state = await self._step(_label(self._options.labels), state, steps)
-        images = self._parts.images
-        layers = [images.layers.get(diff_id) for diff_id in state.layers]
-        for layer in layers:
-            images.layers.pin(layer.diff_id)  # `create` takes one pin of each over
-        image = images.create(state.image, layers, self._options.tags)
-        await self._progress(Built(image.id))
-        for tag in self._options.tags:
-            images.announce("tag", image.id, {"name": tag.familiar})
-            await self._progress(Tagged(tag.familiar))
-        return image
-
     async def _warn_of_unused(self, planned: Plan) -> None:
         declared = {name for arg in (*planned.dockerfile.global_args, *_args_of(planned)) for name, _ in arg.args}
-        unused = sorted(set(self._options.build_args) - declared - PROXY_ARGS)
+        unused = sorted(set(self._job.options.build_args) - declared - PROXY_ARGS)
         if unused:
-            await self._progress(Warned(f"One or more build-args [{' '.join(unused)}] were not consumed"))
-
-    async def _stage(self, planned: PlannedStage, steps: Steps) -> StageState:
-        self._parts.bases.check(planned.base.platform)
-        await self._start(planned.stage.base.text)
-        try:
-            state, shown = await self._based(planned, steps.origins)
-        except Fault as fault:
-            raise located(fault, planned.stage.base.line) from None
-        triggers = state.config.on_build
-        if triggers:
-            state = state.with_config(replace(state.config, on_build=()))
-        await self._progress(StepFinished(shown))
-        if triggers:
-            await self._progress(TriggersStarted(len(triggers)))
-        for trigger in triggers:
-            state = await self._step(_safe_trigger(trigger, planned), state, steps, planned, silent=True)
-        for instruction in planned.stage.instructions:
-            state = await self._step(instruction, state, steps, planned)
-        return state
-
-    async def _based(self, planned: PlannedStage, origins: Origins) -> tuple[StageState, str]:
-        """What the stage begins with, and its short name."""
-        base = planned.base
-        if base.stage is not None:
-            state = replace(origins.stage(base.stage), args={}, cmd_here=False)
-            return state, _short(state)
-        if base.image is None:
-            state = StageState(ImageConfig(config=with_path(ContainerConfig())), keys.base_history("scratch"))
-            return state, _short(state)
-        image = await origins.image(base.image)
-        config = replace(image.config, config=with_path(image.config.config), comment="")
-        return StageState(config, keys.base_history(image.id)), image.id.short
-
-    async def _start(self, text: str) -> None:
-        self._number += 1
-        await self._progress(StepStarted(self._number, self._total, text))
-
-    async def _step(
-        self,
-        instruction: Instruction,
-        state: StageState,
-        steps: Steps,
-        planned: PlannedStage | None = None,
-        *,
-        silent: bool = False,
-    ) -> StageState:
-        if not silent:
-            await self._start(instruction.text)
-        try:
-            after = await steps.perform(instruction, state, planned)
-        except Fault as fault:
-            raise located(fault, instruction.line) from None
-        await self._progress(StepFinished(_short(after)))
-        return after
+            warning = f"One or more build-args [{' '.join(unused)}] were not consumed"
+            await self._job.tell(NO_STAGE, Warned(warning))
 
 
-def _short(state: StageState) -> str:
-    """The first characters of the id that the image would have here."""
-    return digest_of(state.image.encode()).short
+async def together(works: Iterable[Awaitable[Any]]) -> None:
+    """All at once; the first failure ends the others and is raised as it is."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            for work in works:
+                group.create_task(_awaited(work))
+    except BaseExceptionGroup as failures:
+        raise failures.exceptions[0] from None
 
 
-def _dockerfile(context: TarTree, name: str) -> bytes:
-    node = resolve(context, name)
-    if node is None or node.kind is not Kind.FILE:
-        raise invalid(f"Cannot locate specified Dockerfile: {name} is not in the build context")
-    if node.size > _LARGEST_DOCKERFILE:
-        raise invalid(f"{name} is larger than {_LARGEST_DOCKERFILE} bytes: that is no Dockerfile")
-    return context.read(node)
-
-
-def _visible(context: TarTree, dockerfile: str) -> TarTree:
-    """The context without what its ignore file takes out; `NAME.dockerignore` beside the Dockerfile comes first."""
-    for name in (f"{dockerfile}.dockerignore", ".dockerignore"):
-        node = resolve(context, name)
-        if node is not None and node.kind is Kind.FILE:
-            return context.without(parse_ignore(context.read(node).decode(errors="replace")))
-    return context
+async def _awaited(work: Awaitable[Any]) -> None:
+    await work
 
 
 def _label(labels: Mapping[str, str]) -> Label:
@@ -280,13 +299,3 @@ def _label(labels: Mapping[str, str]) -> Label:
 
 def _args_of(planned: Plan) -> list[Arg]:
     return [i for stage in planned.stages for i in stage.stage.instructions if isinstance(i, Arg)]
-
-
-def _safe_trigger(trigger: str, planned: PlannedStage) -> Instruction:
-    """An ONBUILD trigger of a base image, which may not bring in images that its Dockerfile does not name."""
-    instruction = parse_trigger(trigger, line=planned.stage.base.line)
-    others = [instruction.from_] if isinstance(instruction, Copy) else []
-    others += [mount.from_ for mount in instruction.mounts] if isinstance(instruction, Run) else []
-    if any(others):
-        raise unsupported(f"the base image's trigger ONBUILD {trigger} names another image, which is not supported")
-    return instruction

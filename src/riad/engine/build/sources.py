@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from riad.dockerfile.ignore import compile_pattern
-from riad.engine.build.tree import Kind, Node, TarTree, Tree, resolve, walk
+from riad.engine.build.tree import DirectoryTree, Kind, Node, Tree, resolve, walk
 from riad.kernel.faults import Fault, invalid
 
 _WILD = frozenset("*?[")
@@ -87,9 +87,10 @@ def _missing(tree: Tree, pattern: str, keyword: str) -> Fault:
         f"{keyword} failed: file not found in build context or excluded by .dockerignore: "
         f"stat {pattern}: file does not exist"
     )
-    if not isinstance(tree, TarTree):
+    if isinstance(tree, DirectoryTree):
         return invalid(f"{keyword} failed: {pattern} does not exist in the source image or stage")
-    reason = tree.ignore.deciding(_relative(pattern)) if not _WILD.intersection(pattern) else None
+    ignore = tree.ignore
+    reason = ignore.deciding(_relative(pattern)) if not _WILD.intersection(pattern) else None
     matcher = compile_pattern(_relative(pattern))
     reason = reason or next((why for path, why in tree.ignored.items() if matcher.fullmatch(path)), None)
     return invalid(f'{text} ("{reason.text}" in line {reason.line} of .dockerignore excludes it)' if reason else text)

@@ -15,6 +15,7 @@ from pathlib import Path
 from riad.dockerfile.instructions import Instruction
 from riad.engine.build import keys, mounting
 from riad.engine.build.cache import Cache
+from riad.engine.build.clients import Client
 from riad.engine.build.copy import CopyJob, copy_into
 from riad.engine.build.errors import CommandFailed
 from riad.engine.build.evaluate import SCRIPTS, Configure, Execute, MakeDirectory, Place, Scope, evaluate
@@ -43,9 +44,12 @@ Make = Callable[[Workspace, Path], Awaitable[None]]
 
 @dataclass(frozen=True, slots=True)
 class Steps:
-    """The steps of one build. `turns` and `caches` are shared by all builds; `folder` is this build's own."""
+    """The steps of one stage. `turns` and `caches` are shared by all builds; `folder` is this build's own;
+    `dockerfile` is its name for messages; with `no_cache` every step is done anew.
+    """
 
     options: BuildOptions
+    dockerfile: str
     scope: Scope
     origins: Origins
     pins: Pins
@@ -53,7 +57,9 @@ class Steps:
     folder: Path
     layers: Layers
     cache: Cache
+    no_cache: bool
     commands: Commands
+    client: Client
     turns: Turns
     caches: CacheFolders
     clock: Clock
@@ -74,7 +80,7 @@ class Steps:
     async def _configured(self, created_by: str, state: StageState) -> StageState:
         """A step that changes no files: done already; the record only remembers when it was first made."""
         key = keys.next_history(state.key, created_by, None)
-        record = None if self.options.no_cache else self.cache.find(key)
+        record = None if self.no_cache else self.cache.find(key)
         if record is None:
             created = self._now()
             self.cache.keep(key, None, created=created, description=created_by)
@@ -92,7 +98,7 @@ class Steps:
 
     async def _copied(self, action: Place, state: StageState, planned: PlannedStage | None) -> StageState:
         """By what identifies the source where that is known, else by the digest of the files themselves."""
-        origin = await self.origins.origin(action.from_, planned)
+        origin = await self.origins.origin(action.from_, planned, self.progress)
 
         async def job() -> CopyJob:
             tree = await origin.open()
@@ -105,7 +111,7 @@ class Steps:
         names = []
         if origin.identity is not None:
             names.append(keys.copy(state.layers, action, content=origin.identity + repr(action.sources)))
-        if not names or self.options.no_cache or self.cache.find(names[0]) is None:
+        if not names or self.no_cache or self.cache.find(names[0]) is None:
             files = await job()
             content = await asyncio.to_thread(digest, files.tree, files.sources, owners=origin.owners_count)
             names.insert(0, keys.copy(state.layers, action, content=content))
@@ -117,7 +123,7 @@ class Steps:
         network = "bridge" if network in ("", "default", None) else network
 
         async def open_tree(name: str | None) -> Tree:
-            return await (await self.origins.origin(name, planned)).open()
+            return await (await self.origins.origin(name, planned, self.progress)).open()
 
         shown = [await mounting.shown(mount, open_tree) for mount in action.mounts]
 
@@ -170,7 +176,7 @@ class Steps:
         code = await self.commands.run(task, output=output)
         await self.progress(CommandFinished(task.id[:12]))
         if code != 0:
-            raise CommandFailed(action.shown, code, dockerfile=self.options.dockerfile, line=line)
+            raise CommandFailed(action.shown, code, dockerfile=self.dockerfile, line=line)
 
     async def _layered(
         self,
@@ -182,7 +188,7 @@ class Steps:
     ) -> StageState:
         """A step that may change files: from the cache by its first name, else made and recorded under all names."""
         async with self.turns.of(names[0]):
-            record = None if self.options.no_cache else self.cache.find(names[0])
+            record = None if self.no_cache else self.cache.find(names[0])
             if record is not None:
                 await self.progress(CacheUsed())
                 layer, created = record.layer, record.created

@@ -17,6 +17,7 @@ import stat
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Protocol
 
 from riad.dockerfile.ignore import IgnoreFile, Pattern
@@ -53,7 +54,13 @@ class Node:
 
 
 class Tree(Protocol):
-    """Reading may happen in any thread, several at once."""
+    """Reading may happen in any thread, several at once. `ignored` are the known paths that `ignore` took out."""
+
+    @property
+    def ignore(self) -> IgnoreFile: ...
+
+    @property
+    def ignored(self) -> Mapping[str, Pattern]: ...
 
     def lstat(self, path: str) -> Node | None:
         """The node at `path`, whose parents are no links; None where there is none."""
@@ -117,6 +124,9 @@ def walk(tree: Tree, top: Node) -> Iterator[tuple[str, Node]]:
 class DirectoryTree:
     """A directory of the host, such as a mounted image."""
 
+    ignore = IgnoreFile(())
+    ignored: Mapping[str, Pattern] = MappingProxyType({})
+
     def __init__(self, root: Path) -> None:
         self.root = root
         self._root = os.fspath(root)
@@ -151,7 +161,7 @@ class DirectoryTree:
 
     def copy_data(self, node: Node, descriptor: int) -> None:
         with open(self._path(node.path), "rb", buffering=0) as file:
-            _send(file.fileno(), 0, node.size, descriptor)
+            send(file.fileno(), 0, node.size, descriptor)
 
     def xattrs(self, node: Node) -> Mapping[str, bytes]:
         path = self._path(node.path)
@@ -197,7 +207,7 @@ class TarTree:
 
     def copy_data(self, node: Node, descriptor: int) -> None:
         with open(self.file, "rb", buffering=0) as file:
-            _send(file.fileno(), self.extents[node.path].offset, node.size, descriptor)
+            send(file.fileno(), self.extents[node.path].offset, node.size, descriptor)
 
     def read(self, node: Node) -> bytes:
         with open(self.file, "rb", buffering=0) as file:
@@ -234,7 +244,7 @@ def _kind(mode: int) -> Kind:
     return Kind.LINK if stat.S_ISLNK(mode) else Kind.OTHER
 
 
-def _send(source: int, offset: int, size: int, target: int) -> None:
+def send(source: int, offset: int, size: int, target: int) -> None:
     while size > 0:
         sent = os.sendfile(target, source, offset, min(size, _PIECE * 64))
         if not sent:

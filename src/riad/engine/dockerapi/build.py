@@ -16,6 +16,7 @@ from typing import Any
 from aiohttp import web
 
 from riad.engine.build.cache import Cache
+from riad.engine.build.clients import Silent
 from riad.engine.build.errors import CommandFailed
 from riad.engine.build.options import BuildOptions
 from riad.engine.build.progress import (
@@ -26,11 +27,16 @@ from riad.engine.build.progress import (
     Event,
     Output,
     PullProgress,
+    StageFinished,
+    StepFailed,
     StepFinished,
     StepStarted,
     Tagged,
     TriggersStarted,
     Warned,
+    WorkAdvanced,
+    WorkFinished,
+    WorkStarted,
 )
 from riad.engine.build.receive import receive
 from riad.engine.build.solve import Builder
@@ -56,13 +62,14 @@ def routes(*, builder: Builder, cache: Cache, clock: Clock) -> list[web.RouteDef
     @cancellable
     async def build(request: web.Request) -> web.StreamResponse:
         options = build_options(request)
+        client = Silent(decoded_header(request, "X-Registry-Config"))
         quiet = flag(request.query, "q")
         async with builder.workplace() as folder:
             context = await receive(_body(request), folder / "context.tar")
             async with JsonLines(request) as lines:
                 narrator = Narrator(lines, quiet=quiet)
                 try:
-                    image = await builder.build(context, options, folder=folder, progress=narrator.tell)
+                    image = await builder.build(context, options, folder=folder, progress=narrator.tell, client=client)
                     if quiet:
                         await lines.send({"stream": f"{image.id}\n"})
                 except ConnectionError:
@@ -119,6 +126,8 @@ def rendered(event: Event) -> list[dict[str, Any]]:
     """The lines of one event, as dockerd's classic builder words them."""
     match event:
         case StepStarted(number, total, text):
+            if not number:
+                return []
             return [{"stream": f"Step {number}/{total} : {text}"}, {"stream": "\n"}]
         case TriggersStarted(count):
             return [{"stream": f"# Executing {count} build trigger{'s' if count > 1 else ''}\n"}]
@@ -138,6 +147,8 @@ def rendered(event: Event) -> list[dict[str, Any]]:
             return [{"aux": {"ID": image}}, {"stream": f"Successfully built {image.short}\n"}]
         case Tagged(name):
             return [{"stream": f"Successfully tagged {name}\n"}]
+        case StepFailed() | StageFinished() | WorkStarted() | WorkAdvanced() | WorkFinished():
+            return []
     raise AssertionError(event)
 
 
@@ -163,7 +174,6 @@ def build_options(request: web.Request) -> BuildOptions:
         limits=_limits(query),
         shm_size=whole(query, "shmsize") or DEFAULT_SHM_SIZE,
         warnings=_warnings(query),
-        credentials=decoded_header(request, "X-Registry-Config"),
     )
 
 

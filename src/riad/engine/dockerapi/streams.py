@@ -90,7 +90,7 @@ class RawStream:
         self._writer.close()
 
 
-async def hijack(request: web.Request, *, content_type: str = RAW) -> RawStream:
+async def hijack(request: web.Request, *, content_type: str = RAW, protocol: str = "tcp") -> RawStream:
     """Takes the connection over from HTTP. Validate everything before: later errors can only be written as bytes.
 
     Read the request's body before calling. The handler owns the stream until it returns `Hijacked()`.
@@ -111,16 +111,16 @@ async def hijack(request: web.Request, *, content_type: str = RAW) -> RawStream:
         reader.feed_data(bytes(early))
     transport.resume_reading()  # aiohttp pauses a connection whose upgrade nobody has taken up yet
     writer = asyncio.StreamWriter(transport, takeover, reader, loop)
-    writer.write(_opening(request, content_type))
+    writer.write(_opening(request, content_type, protocol))
     await writer.drain()
     return RawStream(reader, writer, gone)
 
 
-def _opening(request: web.Request, content_type: str) -> bytes:
+def _opening(request: web.Request, content_type: str, protocol: str) -> bytes:
     upgraded = "upgrade" in request.headers
     lines = ["HTTP/1.1 101 UPGRADED" if upgraded else "HTTP/1.1 200 OK", f"Content-Type: {content_type}"]
     if upgraded:
-        lines += ["Connection: Upgrade", "Upgrade: tcp"]
+        lines += ["Connection: Upgrade", f"Upgrade: {protocol}"]
     return ("\r\n".join(lines) + "\r\n\r\n").encode()
 
 

@@ -41,7 +41,7 @@ class About:
 
 def routes(*, engine: Engine, events: Events, about: About) -> list[web.RouteDef]:
     async def ping(request: web.Request) -> web.Response:
-        headers = {"Cache-Control": "no-cache, no-store, must-revalidate", "Pragma": "no-cache", "Builder-Version": "1"}
+        headers = {"Cache-Control": "no-cache, no-store, must-revalidate", "Pragma": "no-cache", "Builder-Version": "2"}
         headers["Swarm"] = "inactive"
         if request.method == "HEAD":
             return web.Response(headers={**headers, "Content-Length": "0"}, content_type="text/plain")

@@ -1,0 +1,100 @@
+"""Builds over BuildKit's protocol, as buildx makes them."""
+
+from __future__ import annotations
+
+import pytest
+
+from build_bench import Opened, Workbench
+from buildkit_client import Folder
+from riad.engine.buildkit.grpc import CallFailed
+
+pytestmark = pytest.mark.root
+
+
+async def test_an_image_is_made_of_files_that_the_client_shares(bench: Workbench) -> None:
+    files = {
+        "Dockerfile": b"FROM base:1\nCOPY dir /there\nRUN cat /there/a > /b && echo done\n",
+        "dir/a": b"content",
+        "dir/empty": b"",
+        "unused": b"x",
+    }
+    built = await bench.buildkit.build(files, attrs={"filename": "Dockerfile"})
+    assert built.output == "done\n"
+    assert built.response["containerimage.config.digest"] == bench.engine.images.get("made:1").id
+    async with bench.root(bench.built()) as root:
+        assert (root / "b").read_text() == "content"
+        assert (root / "there/empty").read_text() == ""
+    assert bench.left_behind() == []
+
+
+async def test_progress_names_each_step_with_its_place_and_says_what_was_cached(bench: Workbench) -> None:
+    files = {"Dockerfile": b"FROM base:1 AS one\nENV A=1\nRUN echo 1\nFROM one\nWORKDIR /w\nCOPY a .\n", "a": b"1"}
+    first = (await bench.buildkit.build(files)).vertexes
+    assert [name for name in first if name.startswith(("[one", "[stage"))] == [
+        "[one 1/2] FROM docker.io/library/base:1",
+        "[one 2/2] RUN echo 1",
+        "[stage-1 1/2] WORKDIR /w",
+        "[stage-1 2/2] COPY a .",
+    ]
+    assert all(vertex.completed >= vertex.started > 0 and not vertex.cached for vertex in first.values())
+    again = (await bench.buildkit.build(files)).vertexes
+    assert [name for name, vertex in again.items() if vertex.cached] == [
+        "[one 2/2] RUN echo 1", "[stage-1 1/2] WORKDIR /w", "[stage-1 2/2] COPY a .",
+    ]  # fmt: skip
+
+
+async def test_only_what_is_used_is_asked_for_and_only_what_changed_is_sent(bench: Workbench) -> None:
+    dockerfile = Folder({"Dockerfile": b"FROM base:1\nCOPY src /src\n"})
+    files = {"src/a": b"1", "src/b": b"2", "other/c": b"3"}
+    first = Folder(files)
+    await bench.buildkit.build(first, dockerfile=dockerfile)
+    assert sorted(first.asked) == ["src/a", "src/b"]
+    second = Folder({**files, "src/b": b"changed"})
+    built = await bench.buildkit.build(second, dockerfile=dockerfile)
+    assert second.asked == ["src/b"]
+    assert not built.vertexes["[2/2] COPY src /src"].cached
+    async with bench.root(bench.built()) as root:
+        assert (root / "src/a").read_text() + (root / "src/b").read_text() == "1changed"
+
+
+async def test_what_is_known_of_a_folder_outlives_a_restart(opened: Opened) -> None:
+    files = {"Dockerfile": b"FROM base:1\nCOPY a /a\n", "a": b"1"}
+    async with opened() as bench:
+        await bench.buildkit.build(files)
+    async with opened() as bench:
+        again = Folder(files)
+        built = await bench.buildkit.build(again)
+        assert again.asked == []
+        assert built.vertexes["[2/2] COPY a /a"].cached
+
+
+async def test_ignored_files_do_not_come(bench: Workbench) -> None:
+    folder = Folder({"Dockerfile": b"FROM base:1\nCOPY . /x\n", ".dockerignore": b"*.log\n", "a": b"", "b.log": b"no"})
+    await bench.buildkit.build(folder)
+    assert "b.log" not in folder.asked
+    async with bench.root(bench.built()) as root:
+        assert sorted(path.name for path in (root / "x").iterdir()) == [".dockerignore", "Dockerfile", "a"]
+
+
+async def test_a_failure_shows_its_lines_of_the_dockerfile(bench: Workbench) -> None:
+    text = b"FROM base:1\n\nRUN echo before; \\\n  exit 3\n"
+    with pytest.raises(CallFailed) as caught:
+        await bench.buildkit.build({"Dockerfile": text})
+    command = "/bin/sh -c echo before;   exit 3"
+    assert caught.value.message == f'process "{command}" did not complete successfully: exit code: 3'
+
+
+async def test_a_mistake_in_the_dockerfile_is_told_as_it_is(bench: Workbench) -> None:
+    with pytest.raises(CallFailed, match="unknown instruction: RUNN"):
+        await bench.buildkit.build({"Dockerfile": b"FROM base:1\nRUNN x\n"})
+
+
+async def test_the_classic_builder_finds_the_steps_of_this_one_in_the_cache(bench: Workbench) -> None:
+    text = b"FROM base:1\nCOPY a /a\nRUN echo built\n"
+    await bench.buildkit.build({"Dockerfile": text, "a": b"1"})
+    assert (await bench.build(text.decode(), {"a": b"1"})).done == []
+
+
+async def test_an_option_that_is_not_known_is_refused_by_name(bench: Workbench) -> None:
+    with pytest.raises(CallFailed, match="the build option surprise is not supported"):
+        await bench.buildkit.build({"Dockerfile": b"FROM base:1\n"}, attrs={"surprise": "1"})
