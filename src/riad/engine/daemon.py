@@ -306,6 +306,7 @@ def assemble(config: EngineConfig, *, suggest: Suggest = no_suggestion) -> Daemo
         host=host,
         capabilities=capabilities.effective(bounding=bounding),
         cgroup=f"/riad-{config.instance}/{recover.BUILDS}",
+        moves=engine.moves,
     )
     bases = Bases(image_store, puller, host=host_platform())
     builder = Builder(BuildParts(image_store, bases, cache, commands, data / "build", clock))

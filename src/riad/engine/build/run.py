@@ -16,6 +16,7 @@ from typing import Protocol
 from riad.engine.build.stubs import missing_stubs, remove_stubs
 from riad.engine.containers import spec
 from riad.engine.containers.user import account_in
+from riad.engine.host.group_moves import GroupMoves
 from riad.engine.host.runc import Runtime
 from riad.engine.networks.model import Attachment, EndpointWish, NameWishes, Sandbox
 
@@ -73,9 +74,11 @@ class RuntimeCommands:
         host: spec.Host,
         capabilities: tuple[str, ...],
         cgroup: str = "/riad-build",
+        moves: GroupMoves | None = None,
     ) -> None:
         """`runtime` has a state folder that only builds use; `capabilities` are what this process may hand on."""
         self._runtime = runtime
+        self._moves = moves or GroupMoves()
         self._networks = networks
         self._host = host
         self._capabilities = capabilities
@@ -87,6 +90,7 @@ class RuntimeCommands:
             try:
                 bundle = self._bundle(task, sandbox)
                 (task.bundle / "config.json").write_text(json.dumps(spec.runtime_spec(bundle, self._host)))
+                self._moves.hasten()
                 return await self._runtime.run(task.id, task.bundle, output=output)
             finally:
                 remove_stubs(stubs)

@@ -39,6 +39,7 @@ def create(engine: Engine, asked: Settings, *, name: str = "", platform: Platfor
     image = engine.images.get(asked.image)
     own = _check_platform(asked.image, image.config.platform, platform)
     container_id = names.new_id()
+    engine.moves.hasten()  # most clients ask to start it next
     settings = replace(
         asked, config=merge(asked.config, image.config.config), hostname=_hostname(engine, asked, container_id)
     )

@@ -15,6 +15,7 @@ from riad.engine.containers.registry import Registry
 from riad.engine.containers.remap import Remap
 from riad.engine.containers.spec import Host
 from riad.engine.host.abilities import Abilities
+from riad.engine.host.group_moves import GroupMoves
 from riad.engine.host.inotify import Watches
 from riad.engine.host.oomwatch import OomWatch
 from riad.engine.host.runc import Runtime
@@ -90,6 +91,7 @@ class Engine:
     init_program: str | None = None
     swap_limits: bool = False
     """The host counts swap per control group."""
+    moves: GroupMoves = field(default_factory=GroupMoves)
     abilities: Abilities = field(default_factory=Abilities)
     oom: OomWatch = field(default_factory=OomWatch)
     keeper: Keeper = field(default_factory=lambda: Keeper(Watches()))

@@ -101,6 +101,7 @@ def create(engine: Engine, executions: Executions, container: Container, wish: E
         detach.parse_keys(wish.detach_keys)
     except Fault:
         raise invalid(f"Invalid escape keys ({wish.detach_keys}) provided") from None
+    engine.moves.hasten()  # the client asks to start it next
     execution = Exec(new_id(), container.id, wish)
     executions.add(execution)
     engine.announce(container, f"exec_create: {' '.join(wish.command)}", execID=execution.id)
@@ -171,6 +172,7 @@ async def start(
     A command that cannot be started is INVALID with exit code 126 or 127, as a shell would give.
     """
     container = check_startable(engine, execution)
+    engine.moves.hasten()
     execution.running = True
     folder = engine.paths.run / "exec" / execution.id
     folder.mkdir(parents=True)

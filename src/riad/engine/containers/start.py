@@ -42,6 +42,7 @@ async def start(engine: Engine, container: Container) -> bool:
 
 async def begin(engine: Engine, container: Container) -> Container:
     """Starts it; the caller holds its lock. Raises, with the container back at rest, where it does not work."""
+    engine.moves.hasten()
     companion = engine.registry.companion(container.id)
     await exits.settled(engine, container)
     never_ran = container.run.started_at is None
