@@ -58,6 +58,7 @@ from riad.engine.dockerapi import (
     events,
     image_transfer,
     images,
+    metrics,
     networks,
     repair,
     system,
@@ -76,6 +77,7 @@ from riad.engine.images.model import ImageUser
 from riad.engine.images.pull import Puller, Suggest, no_suggestion
 from riad.engine.images.push import Pusher
 from riad.engine.images.registry.places import RegistryOptions, parse_mirror
+from riad.engine.metrics.collect import Metrics
 from riad.engine.networks.model import Network
 from riad.engine.networks.networks import Networks, NetworkSettings
 from riad.engine.repair.known import Places
@@ -110,6 +112,7 @@ class EngineConfig:
     bip: str = ""
     userns_remap: str = ""
     group: str = _GROUP
+    metrics_address: str = ""
     guard: Guard = field(default_factory=Guard)
 
     @property
@@ -130,10 +133,12 @@ class Daemon:
     builder: Builder
     buildkit: BuildKit
     events: Events
+    metrics: Metrics
     app: web.Application
     runner: web.AppRunner | None = None
     sockets: list[Path] = field(default_factory=list)
     fronts: list[Front] = field(default_factory=list)
+    metrics_runner: web.AppRunner | None = None
 
     async def start(self) -> None:
         """Finds containers again and listens. Raises CONFLICT where another engine listens already."""
@@ -161,6 +166,8 @@ class Daemon:
         await self.runner.setup()
         for address in parse_all(self.config.hosts, self.config.guard):
             await self._listen(address)
+        if self.config.metrics_address:
+            self.metrics_runner = await metrics.serve(self.metrics, self.config.metrics_address)
         _log.info("engine listens", extra=logs.fields(hosts=" ".join(self.config.hosts), root=self.config.data_root))
 
     async def _listen(self, address: Address) -> None:
@@ -202,8 +209,9 @@ class Daemon:
         """Ends the daemon; containers go on."""
         for front in self.fronts:
             await front.close()
-        if self.runner is not None:
-            await self.runner.cleanup()
+        for runner in (self.runner, self.metrics_runner):
+            if runner is not None:
+                await runner.cleanup()
         for path in self.sockets:
             path.unlink(missing_ok=True)
         for task in list(self.engine.tasks):
@@ -314,8 +322,10 @@ def assemble(config: EngineConfig, *, suggest: Suggest = no_suggestion) -> Daemo
     buildkit_parts = BuildKit(builder, cache, pusher, clock=clock, name=f"riad-{config.instance}")
     executions = Executions()
     about = system.About(f"riad-{config.instance}", data, config.mirrors, config.insecure)
+    measured = Metrics(engine, happenings)
     routes: Sequence[web.RouteDef] = [
         *system.routes(engine=engine, events=happenings, about=about),
+        *metrics.routes(metrics=measured),
         *disk_usage.routes(disk=disk_usage.Disk(engine, LayerDisk(image_store.layers), cache, builder)),
         *events.routes(events=happenings, clock=clock),
         *containers.routes(engine=engine, executions=executions),
@@ -342,7 +352,7 @@ def assemble(config: EngineConfig, *, suggest: Suggest = no_suggestion) -> Daemo
     app = build_app(announced(routes, happenings.publish))
     if config.guard.insecure_loopback:
         app.middlewares.insert(1, programs_only)  # inside of the one that answers faults
-    return Daemon(config, state, engine, nets, volume_store, builder, buildkit_parts, happenings, app)
+    return Daemon(config, state, engine, nets, volume_store, builder, buildkit_parts, happenings, measured, app)
 
 
 def _bip(text: str) -> IPv4Interface | None:

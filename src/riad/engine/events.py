@@ -51,6 +51,7 @@ class Events:
         self._state = state
         self._past: deque[Event] = deque(maxlen=_REMEMBERED)
         self._unwritten: list[Event] = []
+        self.published = 0
         self._listeners: set[asyncio.Queue[Event]] = set()
         if state is not None:
             state.migrate("events", _SCHEMA)
@@ -58,6 +59,7 @@ class Events:
 
     def publish(self, kind: str, action: str, subject: str, attributes: Mapping[str, str] | None = None) -> None:
         event = Event(kind, action, subject, dict(attributes or {}), self._clock.now())
+        self.published += 1
         self._past.append(event)
         self._remember(event)
         for listener in self._listeners:

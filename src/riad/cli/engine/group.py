@@ -64,6 +64,7 @@ COMMANDS = {
     multiple=True,
     help="Registry (HOST[:PORT] or network) that may be spoken to without TLS; repeatable.",
 )
+@click.option("--metrics-addr", default="", help="HOST:PORT for Prometheus' GET /metrics, such as 127.0.0.1:9323.")
 @click.option("--bip", default="", help="Address and prefix of the default bridge, such as 172.20.0.1/24.")
 @click.option(
     "--userns-remap",
@@ -95,6 +96,7 @@ def engine(
     insecure_loopback: bool,
     mirrors: tuple[str, ...],
     insecure: tuple[str, ...],
+    metrics_addr: str,
     bip: str,
     userns_remap: str,
     log_level: str,
@@ -118,6 +120,7 @@ def engine(
         hosts=hosts,
         mirrors=mirrors,
         insecure=insecure,
+        metrics_address=metrics_addr,
         bip=bip,
         userns_remap=userns_remap,
         group=group,

@@ -72,6 +72,14 @@ class Paths:
 
 
 @dataclass(slots=True)
+class Counted:
+    """Since the daemon started, for metrics."""
+
+    health_checks: int = 0
+    failed_checks: int = 0
+
+
+@dataclass(slots=True)
 class Engine:
     registry: Registry
     runtime: Runtime
@@ -94,6 +102,7 @@ class Engine:
     moves: GroupMoves = field(default_factory=GroupMoves)
     abilities: Abilities = field(default_factory=Abilities)
     oom: OomWatch = field(default_factory=OomWatch)
+    counted: Counted = field(default_factory=Counted)
     keeper: Keeper = field(default_factory=lambda: Keeper(Watches()))
     tasks: set[asyncio.Task[None]] = field(default_factory=set)
 

@@ -124,6 +124,8 @@ async def _probe_on(engine: Engine, container: Container, check: Check, health: 
             with contextlib.suppress(Fault):  # it is ending this moment: the watcher will say so
                 probe = await _probe(engine, container, check)
                 health.log.append(probe)
+                engine.counted.health_checks += 1
+                engine.counted.failed_checks += probe.code != 0
                 before = health.verdict.status
                 health.verdict = judge(health.verdict, check, code=probe.code, since_start=loop.time() - begin)
                 if health.verdict.status != before:
