@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -22,6 +23,9 @@ def mount(engine: Engine, container: Container) -> Path:
     target = engine.paths.root(container.id)
     mounts.unmount(target)
     layers = [engine.images.layers.get(layer).path for layer in container.layers]
+    marker = folder / "diff" / ".dockerenv"  # by which programs know that they are in a container
+    if not os.path.lexists(marker):
+        marker.touch(mode=0o755)
     remap = engine.remapped(container)
     if remap is None:
         overlayfs.mount(layers, folder / "diff", folder / "work", target)

@@ -34,6 +34,7 @@ def routes(*, engine: Engine) -> list[web.RouteDef]:
         try:
             async with _still(engine, container, wanted=flag(query, "pause", default=True)):
                 await _copy(engine.paths.folder(container.id) / "diff", folder)
+                (folder / ".dockerenv").unlink(missing_ok=True)  # every container's, no file of this one
             image = await commit_image(
                 engine.images,
                 engine.images.by_id(container.image_id),

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import IO
 
 from riad.engine.containers import exits, rootfs, sources
-from riad.engine.containers.archive.look import Seen, look, missing, place
+from riad.engine.containers.archive.look import Seen, look, missing, path_of, place
 from riad.engine.containers.archive.pack import pack
 from riad.engine.containers.archive.unpack import Rules, unpack
 from riad.engine.containers.engine import Engine
@@ -24,7 +24,30 @@ from riad.engine.containers.model import Container, MountPoint, Phase
 from riad.engine.host.beneath import open_beneath
 from riad.engine.host.idmap import acting_as
 from riad.engine.host.rootview import Bound, Layout, View, of_layers, of_process
-from riad.kernel.faults import conflict, invalid, not_found
+from riad.kernel.faults import conflict, denied, invalid, not_found
+
+
+@dataclass(frozen=True, slots=True)
+class ReadOnly:
+    """Which places of a container may not be written to: `mounts` are (path, read-only), the deepest first."""
+
+    root: bool
+    mounts: tuple[tuple[str, bool], ...]
+
+    @classmethod
+    def of(cls, container: Container) -> ReadOnly:
+        found = sorted(((mount.target, mount.read_only) for mount in container.mounts), reverse=True)
+        return cls(container.settings.host.read_only, tuple(found))
+
+    def check(self, path: str) -> None:
+        """Raises DENIED with Docker's sentences."""
+        for target, read_only in self.mounts:
+            if path == target or path.startswith(f"{target}/"):
+                if read_only:
+                    raise denied("mounted volume is marked read-only")
+                return
+        if self.root:
+            raise denied("container rootfs is marked read-only")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +80,8 @@ class Copier:
         """
         container = self.engine.registry.find(reference)
         async with self._writable(container) as view:
-            await asyncio.to_thread(_unpack_at, view, path, archive, reference, keep_kinds)
+            fixed = ReadOnly.of(container)
+            await asyncio.to_thread(_unpack_at, view, fixed, path, archive, reference, keep_kinds)
         self.engine.announce(container, "extract-to-dir", path=path)
 
     @asynccontextmanager
@@ -171,7 +195,7 @@ def _source(mount: MountPoint) -> Path:
         os.close(top)
 
 
-def _unpack_at(view: View, path: str, archive: IO[bytes], container: str, keep_kinds: bool) -> None:
+def _unpack_at(view: View, fixed: ReadOnly, path: str, archive: IO[bytes], container: str, keep_kinds: bool) -> None:
     root = view.root
     if not path:
         raise invalid("path cannot be empty")
@@ -182,6 +206,7 @@ def _unpack_at(view: View, path: str, archive: IO[bytes], container: str, keep_k
     except OSError as error:
         raise missing(error, path, container) from None
     try:
+        fixed.check(path_of(target))
         with acting_as(*view.owners.root) if view.owners else contextlib.nullcontext():
             unpack(root, target, archive, Rules(keep_kinds=keep_kinds, owners=view.owners))
     finally:

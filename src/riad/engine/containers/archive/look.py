@@ -36,7 +36,8 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A path as the client wrote it, made absolute; `follows` where a link at its end is meant to be followed."""
+    """A path as the client wrote it, made absolute; `follows` where it ends in a slash: the directory there is
+    meant, also through a link."""
 
     text: str
     clean: str
@@ -61,7 +62,7 @@ def place(path: str) -> Place:
 def open_place(root: int, where: Place, *, container: str) -> int:
     """An O_PATH descriptor of it. Raises NOT_FOUND with Docker's sentence."""
     try:
-        return open_beneath(root, where.clean, os.O_PATH | (0 if where.follows else os.O_NOFOLLOW))
+        return open_beneath(root, where.clean, os.O_PATH | (os.O_DIRECTORY if where.follows else os.O_NOFOLLOW))
     except OSError as error:
         raise missing(error, where.text, container) from None
 

@@ -9,24 +9,22 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import lzma
 import os
 import posixpath
 import stat
 import tarfile
-import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import IO
+from typing import IO, Any, BinaryIO, cast
 
 from riad.engine.containers.archive.look import path_of
 from riad.engine.host.beneath import open_beneath
 from riad.engine.host.idmap import IdMap, outside
+from riad.engine.images.compression import Incoming, decompress
 from riad.kernel.faults import Fault, Kind, denied, invalid
 
 _PIECE = 1 << 18
 _XATTR = "SCHILY.xattr."
-_ZSTANDARD = b"\x28\xb5\x2f\xfd"
 _READ_ONLY = "container rootfs is marked read-only"
 
 
@@ -42,11 +40,12 @@ class Rules:
 def unpack(root: int, target: int, archive: IO[bytes], rules: Rules) -> None:
     """Unpacks into the directory open as `target`, beneath `root`. Blocking.
 
-    The archive may be plain, gzip, bzip2 or xz. Raises INVALID for one that is broken, DENIED where the container's
-    files are read-only, EXHAUSTED for a full disk. Entries before a failure stay.
+    The archive may be plain, gzip, bzip2, xz or zstd. Raises INVALID for one that is broken, DENIED where the
+    container's files are read-only, EXHAUSTED for a full disk. Entries before a failure stay.
     """
     try:
-        with tarfile.open(fileobj=archive, mode="r|*", bufsize=_PIECE, errorlevel=1) as tar:
+        content: Any = Incoming(decompress(cast(BinaryIO, archive)))  # tarfile only reads it
+        with tarfile.open(fileobj=content, mode="r|", bufsize=_PIECE, errorlevel=1) as tar:
             work = _Unpacking(root, path_of(target), rules)
             try:
                 for entry in tar:
@@ -54,7 +53,7 @@ def unpack(root: int, target: int, archive: IO[bytes], rules: Rules) -> None:
                 work.finish()
             finally:
                 work.close()
-    except (tarfile.TarError, EOFError, zlib.error, lzma.LZMAError) as error:
+    except tarfile.TarError as error:
         raise invalid(f"the archive cannot be read: {error}") from None
     except OSError as error:
         raise _fault(error) from None
