@@ -313,6 +313,7 @@ def assemble(config: EngineConfig, *, suggest: Suggest = no_suggestion) -> Daemo
         nets,
         host=host,
         capabilities=capabilities.effective(bounding=bounding),
+        bounding=capabilities.effective(bounding=bounding, privileged=True),
         cgroup=f"/riad-{config.instance}/{recover.BUILDS}",
         moves=engine.moves,
     )

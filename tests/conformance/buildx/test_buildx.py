@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -99,3 +100,36 @@ def test_quiet_prints_the_image(buildx: Buildx) -> None:
     done = buildx.run("build", "-q", ".")
     assert done.out.startswith("sha256:")
     assert buildx.run("image", "inspect", done.out.strip()).code == 0
+
+
+def test_secrets_come_from_files_and_the_environment(buildx: Buildx) -> None:
+    buildx.write({"token": "from file"})
+    text = (
+        "FROM base:1\nRUN --mount=type=secret,id=a cat /run/secrets/a\n"
+        "RUN --mount=type=secret,id=b,target=/b cat /b\nRUN --mount=type=secret,id=c,required true\n"
+    )
+    done = buildx.build(text, "--secret", "id=a,src=token", "--secret", "id=b,env=TOKEN")
+    assert "from file" in done.err
+    assert "secret c: not found" in done.err
+    buildx.write({"Dockerfile": "FROM base:1\nRUN --mount=type=secret,id=b,target=/b cat /b && true\n"})
+    done = buildx.run("build", "--progress=plain", "--secret", "id=b,env=TOKEN", ".", env={"TOKEN": "from env"})
+    assert "from env" in done.err
+
+
+def test_keys_are_used_through_the_forwarded_agent(buildx: Buildx) -> None:
+    if shutil.which("ssh-agent") is None:
+        pytest.skip("needs ssh-agent")
+    socket = buildx.engine.root / "agent.sock"
+    agent = subprocess.Popen(["ssh-agent", "-D", "-a", str(socket)], stdout=subprocess.DEVNULL)
+    try:
+        while not socket.exists():
+            assert agent.poll() is None
+        text = (
+            'FROM base:1\nRUN --mount=type=ssh test -S "$SSH_AUTH_SOCK" && echo there\nRUN test -z "$SSH_AUTH_SOCK"\n'
+        )
+        done = buildx.build(text, "--ssh", f"default={socket}")
+        assert done.code == 0, done.err
+        assert "there" in done.err
+    finally:
+        agent.terminate()
+        agent.wait()

@@ -98,3 +98,46 @@ async def test_the_classic_builder_finds_the_steps_of_this_one_in_the_cache(benc
 async def test_an_option_that_is_not_known_is_refused_by_name(bench: Workbench) -> None:
     with pytest.raises(CallFailed, match="the build option surprise is not supported"):
         await bench.buildkit.build({"Dockerfile": b"FROM base:1\n"}, attrs={"surprise": "1"})
+
+
+async def test_secrets_are_files_or_variables_and_stay_nowhere(bench: Workbench) -> None:
+    text = (
+        b"FROM base:1\n"
+        b"RUN --mount=type=secret,id=token cat /run/secrets/token && stat -c '%a %u' /run/secrets/token > /mode\n"
+        b"RUN --mount=type=secret,id=token,target=/t,mode=0440,uid=1000 cat /t && stat -c '%a %u' /t >> /mode\n"
+        b"RUN --mount=type=secret,id=token,env=TOKEN echo is $TOKEN\n"
+        b"RUN --mount=type=secret,id=none test ! -e /run/secrets/none\n"
+    )
+    built = await bench.buildkit.build({"Dockerfile": text}, secret={"token": b"hush\n"})
+    assert built.output == "hush\nhush\nis hush\n"
+    async with bench.root(bench.built()) as root:
+        assert (root / "mode").read_text() == "400 0\n440 1000\n"
+        assert not (root / "run/secrets").exists() and not (root / "t").exists()
+    again = await bench.buildkit.build({"Dockerfile": text}, secret={"token": b"other\n"})
+    assert again.output == ""
+    assert bench.left_behind() == []
+
+
+async def test_a_secret_that_is_required_and_missing_fails_by_name(bench: Workbench) -> None:
+    text = b"FROM base:1\nRUN --mount=type=secret,id=none,required true\n"
+    with pytest.raises(CallFailed, match="secret none: not found"):
+        await bench.buildkit.build({"Dockerfile": text})
+
+
+async def test_a_cache_may_begin_with_what_a_stage_has(bench: Workbench) -> None:
+    text = (
+        b"FROM base:1 AS seed\nRUN mkdir /seed && echo s > /seed/a\n"
+        b"FROM base:1\nRUN --mount=type=cache,target=/c,from=seed,source=/seed cat /c/a && echo more >> /c/a\n"
+    )
+    assert (await bench.buildkit.build({"Dockerfile": text})).output == "s\n"
+    again = await bench.buildkit.build({"Dockerfile": text}, attrs={"no-cache": ""})
+    assert again.output == "s\nmore\n"
+
+
+async def test_what_needs_leave_is_refused_without_it(bench: Workbench) -> None:
+    insecure = {"Dockerfile": b"FROM base:1\nRUN --security=insecure grep CapEff /proc/self/status > /caps\n"}
+    with pytest.raises(CallFailed, match=r"security\.insecure is not allowed"):
+        await bench.buildkit.build(insecure)
+    await bench.buildkit.build(insecure, entitlements=("security.insecure",))
+    with pytest.raises(CallFailed, match=r"network\.host is not allowed"):
+        await bench.buildkit.build({"Dockerfile": b"FROM base:1\nRUN --network=host true\n"})

@@ -27,7 +27,7 @@ def test_what_the_cli_always_sends_is_understood() -> None:
         cpushares=0, dockerfile="Dockerfile", labels="{}", memory=0, memswap=0, networkmode="default", rm=1, shmsize=0,
         t="demo/app", target="", ulimits="null", version=1,
     )  # fmt: skip
-    assert found == BuildOptions(tags=(parse_reference("demo/app:latest"),))
+    assert found == BuildOptions(tags=(parse_reference("demo/app:latest"),), allow=frozenset({"network.host"}))
 
 
 def test_options_arrive_in_the_builders_words() -> None:

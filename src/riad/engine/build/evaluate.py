@@ -87,6 +87,7 @@ class Execute(Action):
     mounts: tuple[Mount, ...]
     network: str | None
     scripts: tuple[tuple[str, str], ...] = ()
+    privileged: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,8 +180,8 @@ def _label(i: Label, state: StageState, scope: Scope) -> Action:
 
 
 def _run(i: Run, state: StageState, scope: Scope) -> Action:
-    if i.security not in (None, "sandbox"):
-        raise Fault(Kind.UNSUPPORTED, f"RUN --security={i.security} is not supported; only sandbox is")
+    if i.security not in (None, "sandbox", "insecure"):
+        raise invalid(f"RUN --security={i.security}: expected sandbox or insecure")
     if i.network not in (None, "default", "none", "host"):
         raise invalid(f"RUN --network={i.network}: expected default, none or host")
     for mount in i.mounts:
@@ -203,14 +204,11 @@ def _run(i: Run, state: StageState, scope: Scope) -> Action:
         mounts=tuple(_expanded_mount(mount, state, scope) for mount in i.mounts),
         network=i.network,
         scripts=scripts,
+        privileged=i.security == "insecure",
     )
 
 
 def _check_mount(mount: Mount) -> None:
-    if mount.kind in ("secret", "ssh"):
-        raise Fault(Kind.UNSUPPORTED, f"RUN --mount=type={mount.kind} is not supported by the classic build protocol")
-    if mount.kind == "cache" and "from" in mount.options:
-        raise Fault(Kind.UNSUPPORTED, "RUN --mount=type=cache,from= is not supported: caches start empty")
     if mount.options.get("sharing", "shared") not in ("shared", "locked", "private"):
         raise invalid(f"RUN --mount: sharing={mount.options['sharing']}: expected shared, private or locked")
 

@@ -66,6 +66,7 @@ def run(
         mounted,
         list(action.scripts),
         *([party] if party else []),
+        *(["privileged"] if action.privileged else []),
     )
 
 

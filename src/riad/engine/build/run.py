@@ -43,6 +43,7 @@ class Task:
     resources: spec.Resources = field(default_factory=spec.Resources)
     limits: tuple[spec.Limit, ...] = ()
     shm_size: int = spec.DEFAULT_SHM_SIZE
+    privileged: bool = False
 
 
 OutputSink = Callable[[bytes], Awaitable[None]]
@@ -73,15 +74,19 @@ class RuntimeCommands:
         *,
         host: spec.Host,
         capabilities: tuple[str, ...],
+        bounding: tuple[str, ...] = (),
         cgroup: str = "/riad-build",
         moves: GroupMoves | None = None,
     ) -> None:
-        """`runtime` has a state folder that only builds use; `capabilities` are what this process may hand on."""
+        """`runtime` has a state folder that only builds use; `capabilities` are what commands get, `bounding` what
+        those get that are allowed everything.
+        """
         self._runtime = runtime
         self._moves = moves or GroupMoves()
         self._networks = networks
         self._host = host
         self._capabilities = capabilities
+        self._bounding = bounding or capabilities
         self._cgroup = cgroup
 
     async def run(self, task: Task, *, output: OutputSink) -> int:
@@ -125,7 +130,7 @@ class RuntimeCommands:
             env=(*task.env, *home),
             cwd=task.cwd,
             user=account.user,
-            capabilities=self._capabilities,
+            capabilities=self._bounding if task.privileged else self._capabilities,
             limits=task.limits,
         )
         return spec.Bundle(
@@ -137,6 +142,7 @@ class RuntimeCommands:
             mounts=(*self._files(task), *task.mounts),
             shm_size=task.shm_size,
             resources=task.resources,
+            privileged=task.privileged,
         )
 
     def _files(self, task: Task) -> tuple[spec.Mount, ...]:

@@ -36,6 +36,7 @@ from riad.engine.containers import spec
 from riad.engine.images.layers import Layers
 from riad.engine.images.model import Layer
 from riad.kernel.clock import Clock
+from riad.kernel.faults import denied
 from riad.oci.config import History
 
 Make = Callable[[Workspace, Path], Awaitable[None]]
@@ -119,6 +120,7 @@ class Steps:
 
     async def _ran(self, action: Execute, state: StageState, planned: PlannedStage | None, line: int) -> StageState:
         options = self.options
+        self._check_entitled(action)
         network = action.network if action.network not in (None, "default") else options.network
         network = "bridge" if network in ("", "default", None) else network
 
@@ -129,33 +131,29 @@ class Steps:
 
         async def make(space: Workspace, beside: Path) -> None:
             scripts = await asyncio.to_thread(_write_scripts, action, beside)
-            opened = mounting.mounted(
-                action.mounts,
-                beside,
-                cwd=action.cwd,
-                open_tree=open_tree,
-                caches=self.caches,
-                party=options.party,
-            )
-            async with opened as mounts:
-                bundle = beside / "bundle"
-                bundle.mkdir()
-                task = Task(
-                    id=secrets.token_hex(32),
-                    bundle=bundle,
-                    rootfs=space.merged,
-                    args=action.args,
-                    env=action.env,
-                    cwd=action.cwd,
-                    user=action.user,
-                    network=network,
-                    mounts=(*scripts, *mounts),
-                    extra_hosts=options.extra_hosts,
-                    resources=options.resources,
-                    limits=options.limits,
-                    shm_size=options.shm_size,
-                )
-                await self._command(task, action, line)
+            secret = mounting.needs_memory(action.mounts)
+            async with mounting.in_memory(beside / "private", real=secret) as private:
+                around = mounting.Around(action.cwd, open_tree, self.caches, self.client, private, party=options.party)
+                async with mounting.mounted(action.mounts, beside, around) as mounted:
+                    bundle = private / "bundle"  # its files have the environment in them
+                    bundle.mkdir()
+                    task = Task(
+                        id=secrets.token_hex(32),
+                        bundle=bundle,
+                        rootfs=space.merged,
+                        args=action.args,
+                        env=(*action.env, *mounted.env),
+                        cwd=action.cwd,
+                        user=action.user,
+                        network=network,
+                        mounts=(*scripts, *mounted.mounts),
+                        extra_hosts=options.extra_hosts,
+                        resources=options.resources,
+                        limits=options.limits,
+                        shm_size=options.shm_size,
+                        privileged=action.privileged,
+                    )
+                    await self._command(task, action, line)
 
         key = keys.run(
             state.layers,
@@ -166,6 +164,14 @@ class Steps:
             party=options.party,
         )
         return await self._layered([key], action.created_by, state, state, make)
+
+    def _check_entitled(self, action: Execute) -> None:
+        """What a Dockerfile may not take for itself. Raises DENIED."""
+        allow = self.options.allow
+        if action.privileged and "security.insecure" not in allow:
+            raise denied("security.insecure is not allowed: build with --allow security.insecure")
+        if action.network == "host" and "network.host" not in allow and self.options.network != "host":
+            raise denied("network.host is not allowed: build with --allow network.host")
 
     async def _command(self, task: Task, action: Execute, line: int) -> None:
         await self.progress(CommandStarted(task.id[:12]))

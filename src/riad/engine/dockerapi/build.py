@@ -173,6 +173,7 @@ def build_options(request: web.Request) -> BuildOptions:
         resources=_resources(query),
         limits=_limits(query),
         shm_size=whole(query, "shmsize") or DEFAULT_SHM_SIZE,
+        allow=frozenset({"network.host"}),
         warnings=_warnings(query),
     )
 
