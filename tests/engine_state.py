@@ -64,6 +64,7 @@ def _odd_states(containers: list[dict[str, Any]]) -> Iterator[str]:
 def _mounts(engine: RunningEngine, running: set[str]) -> Iterator[str]:
     wanted = {str(engine.root / "data/containers" / name / "root") for name in running}
     wanted |= {str(engine.root / "run/netns" / name) for name in running}
+    wanted.add(str(engine.root / "data"))  # a disk of a test's own
     points = [line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()]
     yield from (f"mount {point}" for point in points if point.startswith(f"{engine.root}/") and point not in wanted)
     missing = {point for point in wanted if point.endswith("/root")} - set(points)

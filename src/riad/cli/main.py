@@ -50,6 +50,13 @@ def main(arguments: list[str] | None = None) -> None:
     except Fault as fault:
         click.echo(f"riad: {fault.message}", err=True)
         sys.exit(1)
+    except OSError as error:
+        from riad.kernel.disk import refusal
+
+        if (refused := refusal(error)) is None:
+            raise
+        click.echo(f"riad: {refused.message}", err=True)
+        sys.exit(1)
 
 
 def print_json(value: Any) -> None:

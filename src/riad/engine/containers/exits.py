@@ -20,10 +20,12 @@ from riad.engine.containers.model import Container, Phase
 from riad.engine.containers.registry import settle
 from riad.engine.host import cgroups, conmon, pidfd
 from riad.kernel import logs
-from riad.kernel.faults import Fault
+from riad.kernel.faults import Fault, Kind
 
 _log = logs.named("engine.containers")
 _UNKNOWN = 255
+_UNTIL_SPACE = 1.0
+"""Seconds between two tries to write to a full disk."""
 
 
 def watch(engine: Engine, container: Container) -> None:
@@ -47,7 +49,14 @@ async def _watch(engine: Engine, container: Container) -> None:
     handle = pidfd.open_process(container.run.conmon_pid)
     if handle is not None:
         await pidfd.exited(handle)
-    await finish(engine, container)
+    while True:
+        try:
+            return await finish(engine, container)
+        except Fault as fault:
+            if fault.kind is not Kind.EXHAUSTED:
+                raise
+            _log.warning("an end cannot be written down", extra=logs.fields(container=container.id[:12], error=fault))
+            await asyncio.sleep(_UNTIL_SPACE)
 
 
 async def finish(engine: Engine, container: Container) -> None:

@@ -45,7 +45,7 @@ from riad.engine.dockerapi.app import cancellable
 from riad.engine.dockerapi.filters import parse_filters
 from riad.engine.dockerapi.streams import JsonLines
 from riad.engine.dockerapi.wire import decoded_header, flag, json_response, parse_moment, whole
-from riad.kernel import logs
+from riad.kernel import disk, logs
 from riad.kernel.clock import Clock
 from riad.kernel.faults import Fault, invalid, unsupported
 from riad.oci.reference import parse_reference
@@ -112,6 +112,7 @@ class Narrator:
             await self._lines.send(line)
 
     async def fail(self, error: Exception) -> None:
+        error = disk.refusal(error) or error
         if not isinstance(error, Fault):
             _log.error("build failed", exc_info=error)
         message = error.message if isinstance(error, Fault) else f"riad: {type(error).__name__}: {error}"

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from aiohttp import web
 
 from riad.engine.dockerapi.wire import STARTED, json_response
-from riad.kernel import logs
+from riad.kernel import disk, logs
 from riad.kernel.faults import Fault, Kind
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -34,6 +34,7 @@ def error_response(status: int, message: str) -> web.Response:
 
 def answer(error: Exception) -> web.Response:
     """The response for what a handler raised. A defect is logged here, and nowhere else."""
+    error = disk.refusal(error) or error
     if isinstance(error, Fault):
         return error_response(STATUS[error.kind], error.message)
     if isinstance(error, web.HTTPException):

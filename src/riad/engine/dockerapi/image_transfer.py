@@ -26,7 +26,7 @@ from riad.engine.images.pull import Puller
 from riad.engine.images.push import Pusher
 from riad.engine.images.registry.credentials import Credentials, credentials_from_json
 from riad.engine.images.save import save, saved_images
-from riad.kernel import logs
+from riad.kernel import disk, logs
 from riad.kernel.faults import Fault, invalid, unsupported
 from riad.oci.digest import parse_digest
 from riad.oci.platform import Platform, parse_platform
@@ -213,8 +213,10 @@ async def _progress(request: web.Request) -> AsyncIterator[JsonLines]:
     except Exception as error:
         if not lines.opened:
             raise
-        _log.error("request failed", exc_info=error)
-        await _send_error(lines, f"riad: {type(error).__name__}: {error}")
+        refused = disk.refusal(error)
+        if refused is None:
+            _log.error("request failed", exc_info=error)
+        await _send_error(lines, refused.message if refused else f"riad: {type(error).__name__}: {error}")
     async with lines:
         pass  # ends the body, also one in which nothing had to be said
 
