@@ -31,8 +31,8 @@ def rule(line: str) -> Rule:
             return BridgeRules(name, IPv4Network(subnet), "internal" in how, not plain, six, not plain)
         case ["open", proto, address, port]:
             return OpenRule(proto, ip_address(address), int(port))
-        case ["closed", version, proto, port]:
-            return ClosedRule(proto, int(port), int(version))
+        case ["closed", version, link, proto, port]:
+            return ClosedRule(link, proto, int(port), int(version))
         case ["port", proto, host, number, address, port]:
             host_ip = None if host == "*" else ip_address(host)
             return PortRule(proto, host_ip, int(number), ip_address(address), int(port))

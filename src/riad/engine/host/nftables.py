@@ -13,6 +13,8 @@ import threading
 
 from riad.kernel.faults import Fault, Kind, unavailable
 
+_AS_JSON = 1 << 4
+
 
 class NftRefused(Fault):
     """The kernel or the parser refused a command; nothing of it was done."""
@@ -37,6 +39,22 @@ class Nftables:
             code = self._library.nft_run_cmd_from_buffer(self._context, commands.encode())
             said = (self._library.nft_ctx_get_error_buffer(self._context) or b"").decode(errors="replace")
             printed = (self._library.nft_ctx_get_output_buffer(self._context) or b"").decode(errors="replace")
+        if code != 0:
+            raise NftRefused(said)
+        return printed
+
+    def listing(self) -> str:
+        """The host's whole ruleset as JSON (libnftables-json(5)). Blocks; raises NftRefused."""
+        with self._lock:
+            if self._library is None or self._context is None:
+                return _run_program("list ruleset", "-j")
+            self._library.nft_ctx_output_set_flags(self._context, _AS_JSON)
+            try:
+                code = self._library.nft_run_cmd_from_buffer(self._context, b"list ruleset")
+                said = (self._library.nft_ctx_get_error_buffer(self._context) or b"").decode(errors="replace")
+                printed = (self._library.nft_ctx_get_output_buffer(self._context) or b"").decode(errors="replace")
+            finally:
+                self._library.nft_ctx_output_set_flags(self._context, 0)
         if code != 0:
             raise NftRefused(said)
         return printed
@@ -76,12 +94,15 @@ def _load() -> ctypes.CDLL | None:
         "nft_ctx_free",
     ):
         getattr(library, name).argtypes = [ctypes.c_void_p]
+    library.nft_ctx_output_set_flags.argtypes = [ctypes.c_void_p, ctypes.c_uint]
     library.nft_run_cmd_from_buffer.argtypes = [ctypes.c_void_p, ctypes.c_char_p]
     return library
 
 
-def _run_program(commands: str) -> str:
-    done = subprocess.run(["nft", "-f", "-"], input=commands.encode(), capture_output=True, timeout=30, check=False)
+def _run_program(commands: str, *flags: str) -> str:
+    done = subprocess.run(
+        ["nft", *flags, "-f", "-"], input=commands.encode(), capture_output=True, timeout=30, check=False
+    )
     if done.returncode != 0:
         raise NftRefused(done.stderr.decode(errors="replace"))
     return done.stdout.decode(errors="replace")

@@ -103,6 +103,29 @@ class Bridges:
         """It waits no more: besides its bridge it has its rules and names."""
         self._waiting.pop(network.id, None)
 
+    def in_the_way(self) -> list[tuple[Network, HostRoute]]:
+        """Networks that nobody uses and nobody chose the subnet of, and the host's route that has come into theirs."""
+        routes = hostfacts.host_routes()
+        found = []
+        for network in self.up():
+            fixed, in_use = self._is_fixed(network), bool(self._directory.endpoints_in(network.id))
+            obstacle = revive.collision(network, routes, fixed=fixed)
+            if obstacle is None:
+                continue
+            if revive.decide(network, in_use=in_use, fixed=fixed) is Revival.MOVE:
+                found.append((network, obstacle))
+            else:
+                self._warn("a subnet is used twice", revive.warning(network, obstacle, fixed=fixed))
+        return found
+
+    async def move(self, network: Network, obstacle: HostRoute) -> Network:
+        """Gives it another subnet, on a bridge made anew."""
+        async with self._choosing():
+            await asyncio.to_thread(self._wiring.remove, network)
+            moved = self._moved(network, obstacle, hostfacts.host_routes())
+            await asyncio.to_thread(self._wiring.ensure, moved)
+            return moved
+
     async def delete(self, network: Network) -> None:
         await asyncio.to_thread(self._wiring.remove, network)
         self._directory.delete_network(network.id)
@@ -194,6 +217,8 @@ class Bridges:
         return made
 
     def _warn(self, event: str, message: str) -> None:
+        if message in self.warnings:
+            return
         self.warnings.append(message)
         _log.warning(event, extra=logs.fields(warning=message))
 

@@ -25,6 +25,9 @@ class Firewall:
         self._rules: dict[Rule, None] = {}
         self._lock = asyncio.Lock()
 
+    def rules(self) -> list[Rule]:
+        return list(self._rules)
+
     async def replace(self, rules: Iterable[Rule]) -> None:
         async with self._lock:
             self._rules = dict.fromkeys(rules)

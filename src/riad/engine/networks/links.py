@@ -173,7 +173,9 @@ class Wiring:
         """Removes everything of this engine that is none of the given; returns what was removed."""
         wanted = {self.host_link(number) for number in endpoints} | set(bridges)
         with Netlink() as host:
-            strange = [link.name for link in host.links() if self._is_ours(link) and link.name not in wanted]
+            strange = [
+                link.name for link in host.links() if self.owns(link.name, link.alias) and link.name not in wanted
+            ]
             removed = [name for name in strange if host.delete_link(name)]
         files = {self.netns(container).name for container in containers}
         for path in self.folder.iterdir() if self.folder.is_dir() else ():
@@ -187,8 +189,9 @@ class Wiring:
         generated = network.is_default or network.bridge == f"br-{network.id[:12]}"
         return link.alias.startswith(self._alias) or (generated and not link.alias)
 
-    def _is_ours(self, link: Link) -> bool:
-        return link.name.startswith(self._link_prefix) or link.alias.startswith(self._alias)
+    def owns(self, name: str, alias: str) -> bool:
+        """Whether a link of the host with this name and alias is this engine's."""
+        return name.startswith(self._link_prefix) or alias.startswith(self._alias)
 
     def _add_bridge(self, host: Netlink, network: Network) -> int:
         if network.pool is None:

@@ -15,9 +15,11 @@ from dataclasses import dataclass
 from ipaddress import IPv4Interface, IPv4Network, IPv6Network
 from pathlib import Path
 
+from riad.engine.host.netwatch import HostWatch
 from riad.engine.host.nftables import Nftables
 from riad.engine.networks import files, hostfacts
 from riad.engine.networks.addresses import DEFAULT_SOURCES, Source
+from riad.engine.networks.beside import Beside
 from riad.engine.networks.bridges import Bridges
 from riad.engine.networks.create import NetworkWish
 from riad.engine.networks.defaults import DefaultBridge
@@ -25,6 +27,7 @@ from riad.engine.networks.directory import Directory
 from riad.engine.networks.dns.service import NameService
 from riad.engine.networks.endpoints import check_wish
 from riad.engine.networks.firewall import Firewall, forward_policy_drops
+from riad.engine.networks.gate import Gate
 from riad.engine.networks.links import Wiring
 from riad.engine.networks.model import (
     DEFAULT_NETWORK,
@@ -91,8 +94,11 @@ class Networks:
         self._ports = HostPorts()
         self._names = NameService(self._directory)
         self._sweeper = Sweeper(self._wiring)
+        self._gate = Gate(self._firewall, self._nft.listing, own_table=settings.table, is_own=self._wiring.owns)
+        self._beside = Beside(settings.table)
+        self._watch = HostWatch(self._host_changed)
         self._sandboxes = Sandboxes(
-            self._directory, self._firewall, self._wiring, self._ports, self._names, self._sweeper, announce
+            self._directory, self._gate, self._wiring, self._ports, self._names, self._sweeper, announce
         )
         default = DefaultBridge(
             bridge=settings.default_bridge,
@@ -105,6 +111,7 @@ class Networks:
         )
         self._bridges = Bridges(self._directory, self._wiring, default=default, sources=settings.sources)
         self._bringing_up = asyncio.Lock()
+        self._forward_warning = ""
 
     # life of the engine
 
@@ -118,21 +125,17 @@ class Networks:
         self._ensure_without_bridge()
         await self._bridges.recover(moment=self._moment())
         self._retake_ports()
+        await self._gate.look()
         await self._firewall.replace(self._all_rules())
         for network in self._bridges.up():
             await self._serve_names(network)
         await self._sandboxes.serve_again()
-        if await asyncio.to_thread(forward_policy_drops, self._nft.run):
-            warning = (
-                "the host's iptables FORWARD policy is DROP (dockerd or a firewall set it): containers reach nothing"
-                f" outside until it lets {self._settings.default_bridge} and br-* pass, for instance by"
-                " iptables -I DOCKER-USER -i riad-+ -j ACCEPT and -o riad-+ -j ACCEPT"
-            )
-            self._bridges.warnings.append(warning)
-            _log.warning("forward policy drops", extra=logs.fields(warning=warning))
+        self._watch.start()
+        await self._pass_docker()
 
     async def close(self) -> None:
         """Stops what runs in this process. Live containers keep their network; without any, nothing of ours stays."""
+        await self._watch.stop()
         await self._names.close()
         await self._sandboxes.close()
         await self._sweeper.flush()
@@ -151,7 +154,8 @@ class Networks:
     @property
     def warnings(self) -> tuple[str, ...]:
         """What an administrator should know; for `docker info`."""
-        return (*self._bridges.warnings, *self._bridges.waiting.values())
+        forward = (self._forward_warning,) if self._forward_warning else ()
+        return (*self._bridges.warnings, *self._bridges.waiting.values(), *forward)
 
     # networks
 
@@ -177,6 +181,7 @@ class Networks:
         try:
             await self._firewall.add(_bridge_rules(network))
             await self._serve_names(network)
+            await self._pass_docker()
         except BaseException:
             await self._delete(network)
             raise
@@ -270,6 +275,36 @@ class Networks:
 
     # inside
 
+    async def _host_changed(self) -> None:
+        """Other programs have changed rules, addresses or routes of the host: stay what we are beside them."""
+        if await self._firewall.put_back():
+            _log.warning("our rules were gone and have been put back", extra=logs.fields(table=self._settings.table))
+        await self._gate.refresh()
+        await self._pass_docker()
+        await self._make_way()
+
+    async def _pass_docker(self) -> None:
+        """Where a FORWARD policy of dockerd would drop our packets; elsewhere a dropping policy is the host's own."""
+        bridges = [network.bridge for network in self._bridges.up() if network.bridge]
+        self._forward_warning = ""
+        if self._gate.host.has_docker and await asyncio.to_thread(self._beside.refresh, bridges):
+            return
+        if await asyncio.to_thread(forward_policy_drops, self._nft.run):
+            self._forward_warning = (
+                "the host's firewall drops what is forwarded (policy of iptables' FORWARD chain): containers reach"
+                f" nothing outside until it lets {self._settings.default_bridge} and br-* pass, for instance by"
+                " iptables -I FORWARD -i br-+ -j ACCEPT, and -o br-+ with -m conntrack --ctstate RELATED,ESTABLISHED"
+            )
+            _log.warning("forward policy drops", extra=logs.fields(warning=self._forward_warning))
+
+    async def _make_way(self) -> None:
+        """A network that nobody uses leaves its subnet to a route that has come (a VPN's, say) for another."""
+        for network, obstacle in self._bridges.in_the_way():
+            await self._firewall.remove([*await self._names.stop(network), *_bridge_rules(network)])
+            moved = await self._bridges.move(network, obstacle)
+            await self._firewall.add(_bridge_rules(moved))
+            await self._serve_names(moved)
+
     def _moment(self) -> str:
         return self._clock.now().isoformat().replace("+00:00", "Z")
 
@@ -292,7 +327,7 @@ class Networks:
         rules = [rule for network in self._bridges.up() for rule in _bridge_rules(network)]
         for row in self._directory.sandboxes():
             rules += self._sandboxes.port_rules(row.container_id)
-        return rules
+        return [*rules, *self._gate.closed(rules)]
 
     def _retake_ports(self) -> None:
         for container_id, port in self._directory.ports():
@@ -313,6 +348,8 @@ class Networks:
         await self._bridges.delete(network)
 
     async def _remove_from_kernel(self) -> None:
+        if self._gate.host.has_docker:
+            await asyncio.to_thread(self._beside.leave)
         await self._firewall.drop()
         await asyncio.to_thread(self._wiring.sweep, endpoints=(), containers=(), bridges=())
 

@@ -15,9 +15,8 @@ How a packet fares (nft(8)); the table is of the family inet, so IPv4 and IPv6 a
 - `passing`: into a bridge go answers, published ports and its own containers' packets, nothing else: bridges are
   isolated from each other and unpublished ports from the network around. Internal bridges also let nothing out.
 
-An accept here ends only this table's chain: the host's own firewall may still drop what we let pass. What the host's
-firewall refuses on its own ports (`closed`, see `judgement`) is refused for published ones, too: `arriving` has
-rewritten their destination before the host's input rules could see them.
+An accept here ends only this table's chain: the host's own firewall may still drop what we let pass. What its input
+rules refuse (`closed`, see the module `closing`) is not diverted, so that they see it.
 """
 
 from __future__ import annotations
@@ -71,8 +70,9 @@ class OpenRule:
 
 @dataclass(frozen=True, slots=True)
 class ClosedRule:
-    """A published port of the host that its own firewall lets nobody outside reach. `version`: 4 or 6."""
+    """A port of the host that its own firewall refuses to what comes by `link`: it is not diverted. `version`: 4, 6."""
 
+    link: str
     proto: str
     host_port: int
     version: int
@@ -123,7 +123,8 @@ def _elements(rule: Rule, verb: str) -> list[tuple[str, str]]:
             name = "opened" if rule.address.version == 4 else "opened6"
             return [(name, f"{rule.address} . {rule.proto} . {rule.port}")]
         case ClosedRule():
-            return [(f"closed_{rule.proto}" if rule.version == 4 else f"closed6_{rule.proto}", str(rule.host_port))]
+            name = "closed" if rule.version == 4 else "closed6"
+            return [(name, f'"{rule.link}" . {rule.proto} . {rule.host_port}')]
         case ResolverRule():
             target = f" : {rule.port}" if verb == "add" else ""
             return [("resolvers", f"{rule.gateway} . {proto}{target}") for proto in ("tcp", "udp")]
@@ -163,10 +164,8 @@ table inet {table} {{
 	set sources6 {{ type ipv6_addr; flags interval; }}
 	set opened {{ type ipv4_addr . inet_proto . inet_service; }}
 	set opened6 {{ type ipv6_addr . inet_proto . inet_service; }}
-	set closed_tcp {{ type inet_service; }}
-	set closed_udp {{ type inet_service; }}
-	set closed6_tcp {{ type inet_service; }}
-	set closed6_udp {{ type inet_service; }}
+	set closed {{ type ifname . inet_proto . inet_service; }}
+	set closed6 {{ type ifname . inet_proto . inet_service; }}
 	map published_any {{ type inet_proto . inet_service : ipv4_addr . inet_service; }}
 	map published_on {{ type ipv4_addr . inet_proto . inet_service : ipv4_addr . inet_service; }}
 	map published_any6 {{ type inet_proto . inet_service : ipv6_addr . inet_service; }}
@@ -181,6 +180,8 @@ table inet {table} {{
 		ip daddr 127.0.0.0/8 return
 		fib daddr type != local return
 		meta l4proto {{ tcp, udp }} th dport 53 redirect to ip daddr . meta l4proto map @resolvers
+		meta nfproto ipv4 meta l4proto {{ tcp, udp, sctp }} iifname . meta l4proto . th dport @closed return
+		meta nfproto ipv6 meta l4proto {{ tcp, udp, sctp }} iifname . meta l4proto . th dport @closed6 return
 		jump published
 	}}
 	chain leaving_here {{
@@ -209,17 +210,10 @@ table inet {table} {{
 		iifname @internal drop
 		oifname @internal drop
 		oifname @bridges ct state established,related accept
-		oifname @bridges ct status dnat iifname != @bridges jump from_outside
 		oifname @bridges ct status dnat accept
 		oifname @bridges ip daddr . meta l4proto . th dport @opened accept
 		oifname @bridges ip6 daddr . meta l4proto . th dport @opened6 accept
 		oifname @bridges drop
-	}}
-	chain from_outside {{
-		meta nfproto ipv4 meta l4proto tcp ct original proto-dst @closed_tcp drop
-		meta nfproto ipv4 meta l4proto udp ct original proto-dst @closed_udp drop
-		meta nfproto ipv6 meta l4proto tcp ct original proto-dst @closed6_tcp drop
-		meta nfproto ipv6 meta l4proto udp ct original proto-dst @closed6_udp drop
 	}}
 }}
 """

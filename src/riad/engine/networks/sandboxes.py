@@ -12,7 +12,7 @@ from riad.engine.networks import published
 from riad.engine.networks.directory import Directory
 from riad.engine.networks.dns.service import NameService
 from riad.engine.networks.endpoints import check_wish, free_guest_link, plan_endpoint, port_rules, way_out, ways_out
-from riad.engine.networks.firewall import Firewall
+from riad.engine.networks.gate import Gate
 from riad.engine.networks.links import Plug, Wiring
 from riad.engine.networks.model import (
     DEFAULT_NETWORK,
@@ -44,7 +44,7 @@ class Sandboxes:
     def __init__(
         self,
         directory: Directory,
-        firewall: Firewall,
+        gate: Gate,
         wiring: Wiring,
         ports: HostPorts,
         names: NameService,
@@ -52,7 +52,7 @@ class Sandboxes:
         announce: Announce,
     ) -> None:
         self._directory = directory
-        self._firewall = firewall
+        self._gate = gate
         self._wiring = wiring
         self._ports = ports
         self._names = names
@@ -77,7 +77,7 @@ class Sandboxes:
         try:
             self._lease(request)
             await self._plug(request.container_id, request.owner)
-            await self._firewall.add(self.port_rules(request.container_id))
+            await self._gate.change((), self.port_rules(request.container_id))
             await self._serve(request.container_id)
         except BaseException:
             await self.release(request.container_id, quietly=True)
@@ -96,7 +96,7 @@ class Sandboxes:
         endpoints = self._directory.endpoints_of(container_id)
         await self._names.stop_inside(container_id)
         await self._relays.follow(container_id, {})
-        await self._firewall.remove(self.port_rules(container_id))
+        await self._gate.change(self.port_rules(container_id), ())
         await asyncio.to_thread(self._wiring.drop, container_id)
         self._ports.give_back(self._directory.ports_of(container_id))
         self._directory.delete_sandbox(container_id)
@@ -119,7 +119,7 @@ class Sandboxes:
             self._publish(container_id)
             ways = ways_out(self.own_networks(container_id))
             await asyncio.to_thread(self._wiring.plug_running, container_id, Plug(endpoint, network), ways=ways)
-            await self._firewall.change(before, self.port_rules(container_id))
+            await self._gate.change(before, self.port_rules(container_id))
             await self._serve(container_id)
         except BaseException:
             self._unpublish(container_id, set(self._directory.ports_of(container_id)) - set(given))
@@ -138,7 +138,7 @@ class Sandboxes:
         self._directory.want_ports(container_id, wanted)
         try:
             self._publish(container_id)
-            await self._firewall.change(before, self.port_rules(container_id))
+            await self._gate.change(before, self.port_rules(container_id))
             await self._serve(container_id)
         except BaseException:
             self._unpublish(container_id, set(self._directory.ports_of(container_id)) - set(given))
@@ -160,7 +160,7 @@ class Sandboxes:
         before = self.port_rules(container_id)
         self._directory.delete_endpoint(found[0].id)
         ways = ways_out(self.own_networks(container_id))
-        await self._firewall.change(before, self.port_rules(container_id))
+        await self._gate.change(before, self.port_rules(container_id))
         await asyncio.to_thread(self._wiring.unplug_running, container_id, found[0], ways=ways)
         await self._serve(container_id)
         self._announce("disconnect", network, container_id)
