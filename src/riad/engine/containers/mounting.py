@@ -14,6 +14,16 @@ from riad.kernel.faults import invalid
 
 _VOLUME_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]+")
 _PROPAGATIONS = ("private", "rprivate", "shared", "rshared", "slave", "rslave")
+# z and Z mean nothing without SELinux, the consistencies nothing on Linux.
+_KINDS = {
+    **dict.fromkeys(("ro", "rw"), "rights"),
+    **dict.fromkeys(("z", "Z"), "label"),
+    **dict.fromkeys(("consistent", "cached", "delegated", "default"), "consistency"),
+    **dict.fromkeys(_PROPAGATIONS, "propagation"),
+    "nocopy": "copy",
+}
+_ON_BINDS = ("rights", "label", "consistency", "propagation")
+_ON_VOLUMES = ("rights", "label", "consistency", "copy")
 TMPFS_DEFAULTS = ("noexec", "nosuid", "nodev")
 
 
@@ -31,43 +41,51 @@ def parse_bind(text: str) -> MountWish:
             f'create {source}: "{source}" includes invalid characters for a local volume name, only '
             '"[a-zA-Z0-9][a-zA-Z0-9_.-]" are allowed. If you intended to pass a host directory, use absolute path'
         )
-    return replace(_with_options(wish, options, text), create_source=wish.kind == "bind")
+    return replace(_with_options(wish, options), create_source=wish.kind == "bind")
 
 
-def _with_options(wish: MountWish, options: str, text: str) -> MountWish:
+def _with_options(wish: MountWish, options: str) -> MountWish:
+    """At most one option of each kind. Raises INVALID."""
+    kinds = set()
     for option in filter(None, options.split(",")):
-        match option:
-            case "ro":
-                wish = replace(wish, read_only=True)
-            case "rw" | "z" | "Z" | "consistent" | "cached" | "delegated":
-                pass  # writable is the default; the others mean nothing on a Linux host without SELinux
-            case "nocopy":
-                wish = replace(wish, no_copy=True)
-            case _ if option in _PROPAGATIONS and wish.kind == "bind":
-                wish = replace(wish, propagation=option)
-            case _:
-                raise invalid(f"invalid volume specification: '{text}': invalid mode: {options}")
+        kind = _KINDS.get(option, "")
+        if not kind or kind in kinds or kind not in (_ON_BINDS if wish.kind == "bind" else _ON_VOLUMES):
+            raise invalid(f"invalid mode: {options}")
+        kinds.add(kind)
+        if option == "ro":
+            wish = replace(wish, read_only=True)
+        elif kind == "copy":
+            wish = replace(wish, no_copy=True)
+        elif kind == "propagation":
+            wish = replace(wish, propagation=option)
     return wish
 
 
 def checked_target(target: str, text: str) -> str:
-    """An absolute, clean path that is not the root."""
+    """As `clean_target`, of the `-v` that was written `text`."""
+    kind = "bind" if text.startswith("/") and ":" in text else "volume"
+    return clean_target(target, f"invalid volume specification: '{text}': invalid mount config for type \"{kind}\": ")
+
+
+def clean_target(target: str, where: str = "") -> str:
+    """An absolute, clean path that is not the root. Raises INVALID beginning with `where`."""
     if not target.startswith("/"):
-        raise invalid(
-            f"invalid volume specification: '{text}': invalid mount path: '{target}' mount path must be absolute"
-        )
+        raise invalid(f"{where}invalid mount path: '{target}' mount path must be absolute")
     clean = posixpath.normpath("/" + target.lstrip("/"))
     if clean == "/":
-        raise invalid(f"invalid volume specification: '{text}': invalid specification: destination can't be '/'")
+        raise invalid(f"{where}invalid specification: destination can't be '/'")
     return clean
 
 
 def wishes(host: HostSettings, image_volumes: Iterable[str]) -> list[MountWish]:
     """Everything that is to be mounted; a volume of the image gives way to what the user puts there. Raises INVALID."""
     asked = [parse_bind(text) for text in host.binds]
-    asked += [replace(mount, target=checked_target(mount.target, mount.target)) for mount in host.mounts]
     asked += [
-        MountWish("tmpfs", checked_target(path, path), options=tuple(filter(None, options.split(","))))
+        replace(mount, target=clean_target(mount.target, f'invalid mount config for type "{mount.kind}": '))
+        for mount in host.mounts
+    ]
+    asked += [
+        MountWish("tmpfs", clean_target(path), options=tuple(filter(None, options.split(","))))
         for path, options in host.tmpfs.items()
     ]
     targets: set[str] = set()
@@ -75,7 +93,7 @@ def wishes(host: HostSettings, image_volumes: Iterable[str]) -> list[MountWish]:
         if mount.target in targets:
             raise invalid(f"Duplicate mount point: {mount.target}")
         targets.add(mount.target)
-    anonymous = (checked_target(path, path) for path in sorted(image_volumes))
+    anonymous = (clean_target(path) for path in sorted(image_volumes))
     return asked + [MountWish("volume", target) for target in anonymous if target not in targets]
 
 
@@ -97,7 +115,7 @@ def settle(wish: MountWish, volume: Volume | None) -> MountPoint:
         propagation=wish.propagation or ("rprivate" if wish.kind == "bind" else ""),
         no_copy=wish.no_copy,
         options=wish.options,
-        mode=wish.mode,
+        mode=wish.mode or ("z" if volume and wish.source else ""),  # as Docker shows volumes that somebody named
         subpath=wish.subpath,
         recursion=wish.recursion,
     )

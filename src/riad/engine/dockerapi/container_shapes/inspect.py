@@ -11,7 +11,7 @@ from riad.engine.containers.engine import Engine
 from riad.engine.containers.health import Health
 from riad.engine.containers.model import Container, Phase
 from riad.engine.dockerapi.container_shapes.hostconfig import host_shape
-from riad.engine.dockerapi.container_shapes.parts import docker_status, endpoint_shapes, health_of, mount_shape
+from riad.engine.dockerapi.container_shapes.parts import docker_status, endpoint_shapes, health_of, mount_shapes
 from riad.engine.dockerapi.wire import Shape, moment
 from riad.engine.host.disk import written
 from riad.engine.networks.model import Sandbox
@@ -49,7 +49,7 @@ def inspect_shape(engine: Engine, container: Container, execs: Sequence[str]) ->
                 "MergedDir": str(folder / "root"),
             },
         },
-        "Mounts": [mount_shape(mount) for mount in container.mounts],
+        "Mounts": mount_shapes(container),
         "Config": config_shape(container),
         "NetworkSettings": network_settings(engine, container),
     }

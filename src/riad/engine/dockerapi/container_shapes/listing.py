@@ -8,7 +8,7 @@ from riad.engine.containers.create import network_mode
 from riad.engine.containers.engine import Engine
 from riad.engine.containers.health import STARTING, Health
 from riad.engine.containers.model import Container, Phase
-from riad.engine.dockerapi.container_shapes.parts import docker_status, endpoint_shapes, health_of, mount_shape
+from riad.engine.dockerapi.container_shapes.parts import docker_status, endpoint_shapes, health_of, mount_shapes
 from riad.engine.dockerapi.wire import Shape
 
 
@@ -30,7 +30,7 @@ def list_shape(engine: Engine, container: Container, *, now: datetime) -> Shape:
                 engine, container, engine.networks.inspect(container.id) if container.phase.alive else None
             )
         },
-        "Mounts": [mount_shape(mount) for mount in container.mounts],
+        "Mounts": mount_shapes(container),
     }
 
 

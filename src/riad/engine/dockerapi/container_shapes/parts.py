@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from riad.engine.containers.engine import Engine
 from riad.engine.containers.health import Health
 from riad.engine.containers.model import Container, MountPoint, Phase
+from riad.engine.containers.mounting import clean_target
 from riad.engine.dockerapi.network_shapes import endpoint_shape
 from riad.engine.dockerapi.wire import Shape
 from riad.engine.networks.model import Sandbox
@@ -22,6 +23,12 @@ def health_of(engine: Engine, container: Container) -> Health | None:
     """What its health check has found; None where it has none or never ran."""
     found = engine.registry.companion(container.id).health
     return found if isinstance(found, Health) else None
+
+
+def mount_shapes(container: Container) -> list[Shape]:
+    """All but those of `--tmpfs`, which are shown where they were asked for."""
+    elsewhere = {clean_target(path) for path in container.settings.host.tmpfs}
+    return [mount_shape(m) for m in container.mounts if not (m.kind == "tmpfs" and m.target in elsewhere)]
 
 
 def mount_shape(mount: MountPoint) -> Shape:

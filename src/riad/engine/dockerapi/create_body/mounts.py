@@ -16,6 +16,7 @@ FIELDS = frozenset(["Binds", "Mounts", "Tmpfs", "VolumesFrom", "VolumeDriver"])
 _BIND_OPTIONS = frozenset(
     ["Propagation", "CreateMountpoint", "NonRecursive", "ReadOnlyNonRecursive", "ReadOnlyForceRecursive"]
 )
+_OPTIONS = frozenset({"BindOptions", "VolumeOptions", "TmpfsOptions"})
 _Reader = Callable[[Json, str], MountWish]
 
 
@@ -59,6 +60,9 @@ def _mount(body: dict[str, Any], at: str) -> MountWish:
     kind = field(body, "Type", str, "", at=at) or "volume"
     if kind not in _KINDS:
         raise invalid(f'invalid mount config for type "{kind}": mount type unknown')
+    for other in _OPTIONS - _KINDS[kind].members:
+        if body.get(other) is not None:
+            raise invalid(f'invalid mount config for type "{kind}": field {other} must not be specified')
     known = {"Type", "Source", "Target", "ReadOnly", "Consistency"} | _KINDS[kind].members
     refuse_unknown(body, frozenset(known), at)
     if not field(body, "Target", str, "", at=at):
@@ -68,6 +72,8 @@ def _mount(body: dict[str, Any], at: str) -> MountWish:
 
 def _bind_mount(body: Json, at: str) -> MountWish:
     source = field(body, "Source", str, "", at=at)
+    if not source:
+        raise invalid('invalid mount config for type "bind": field Source must not be empty')
     if not source.startswith("/"):
         raise invalid(
             f"invalid mount config for type \"bind\": invalid mount path: '{source}' mount path must be absolute"

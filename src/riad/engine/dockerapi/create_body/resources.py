@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TypedDict
 
 from riad.engine.containers.spec import DEFAULT_SHM_SIZE, DeviceValue, Limit, Resources
-from riad.engine.dockerapi.create_body.fields import AT, Json, objects, positive
+from riad.engine.dockerapi.create_body.fields import AT, Json, objects
 from riad.kernel.faults import invalid, unsupported
 from riad.oci.fields import field
 
@@ -82,6 +82,13 @@ class Limits(TypedDict):
     shm_size: int
 
 
+def _shm_size(body: Json) -> int:
+    size = field(body, "ShmSize", int, 0, at=AT)
+    if size < 0:
+        raise invalid("SHM size can not be less than 0")
+    return size
+
+
 def read_limits(body: Json) -> Limits:
     """All of them, also those that are not the group's. Raises INVALID with Docker's sentences."""
     return Limits(
@@ -90,7 +97,7 @@ def read_limits(body: Json) -> Limits:
         ulimits=tuple(_ulimit(item, f"{AT}Ulimits/{index}/") for index, item in objects(body, "Ulimits")),
         cgroup_parent=field(body, "CgroupParent", str, "", at=AT),
         oom_score_adj=_oom_score(body),
-        shm_size=positive(body, "ShmSize") or DEFAULT_SHM_SIZE,
+        shm_size=_shm_size(body) or DEFAULT_SHM_SIZE,
     )
 
 

@@ -50,6 +50,8 @@ _CONFIG = frozenset(
 
 def read_settings(body: Json) -> Settings:
     """Raises INVALID naming the path of what is wrong, UNSUPPORTED naming the field that this engine lacks."""
+    if not body:
+        raise invalid("config cannot be empty in order to create a container")
     refuse_unknown(body, _CONFIG, "")
     image = field(body, "Image", str, "")
     if not image:
