@@ -121,7 +121,8 @@ def clients(engine: RunningEngine, *, number: int, names: int, seconds: float) -
     course = Course()
     until = time.monotonic() + seconds
     threads = [
-        threading.Thread(target=Client(engine.socket, each, names, course).run, args=(until,)) for each in range(number)
+        threading.Thread(target=Client(engine.daemons_socket, each, names, course).run, args=(until,))
+        for each in range(number)
     ]
     for thread in threads:
         thread.start()

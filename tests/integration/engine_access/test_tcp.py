@@ -16,15 +16,10 @@ from pathlib import Path
 import pytest
 
 from engine_fixture import BASE, RunningEngine, running_engine
+from ports import free_port
 from riad.engine.access import certs
 
 pytestmark = pytest.mark.root
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +109,7 @@ def test_plain_http_to_the_tls_port_is_refused_and_others_are_served_on(remote: 
 
 
 def test_the_socket_belongs_to_root_and_its_group(remote: Remote) -> None:
-    found = remote.engine.socket.stat()
+    found = remote.engine.daemons_socket.stat()
     assert stat.S_IMODE(found.st_mode) == 0o660
     assert found.st_uid == 0
 

@@ -96,7 +96,7 @@ def test_no_request_finds_a_defect(engine: RunningEngine, tmp_path: Path) -> Non
 
 def check(engine: RunningEngine, asked: Asked) -> None:
     told = f"{asked.method} {asked.target[:500]!r} {asked.body[:2000]!r}"
-    answer = ask(engine.socket, asked)
+    answer = ask(engine.daemons_socket, asked)
     assert answer.status != 500 or _NOT_OURS.search(answer.start.decode(errors="replace")), (told, answer)
     if answer.status >= 400 and asked.method != "HEAD":
         assert json.loads(answer.start)["message"], (told, answer)
@@ -125,7 +125,7 @@ def test_requests_that_are_no_http_end_and_others_go_on(engine: RunningEngine) -
     def send(data: bytes) -> None:
         with socket.socket(socket.AF_UNIX) as client:
             client.settimeout(30)
-            client.connect(str(engine.socket))
+            client.connect(str(engine.daemons_socket))
             try:
                 client.sendall(data)
                 client.shutdown(socket.SHUT_WR)
