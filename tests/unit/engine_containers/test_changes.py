@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from riad.engine.containers.changes import changes
+from riad.engine.containers.changes import changes, drop_mount_points
 from riad.engine.host.disk import on_disk, written
 
 pytestmark = pytest.mark.root
@@ -118,3 +118,18 @@ def test_disk_usage_agrees_with_du(trees: tuple[Path, Path, Path]) -> None:
     os.link(_file(upper / "deep/a", "1" * 10000), upper / "deep/b")
     told = subprocess.run(["du", "-s", "-B1", upper], capture_output=True, text=True, check=True).stdout
     assert on_disk(upper) == int(told.split()[0])
+
+
+def test_an_image_does_not_get_what_was_only_mounted_on(trees: tuple[Path, Path, Path]) -> None:
+    upper, low, high = trees
+    (upper / "proc").mkdir()
+    _file(upper / "etc/resolv.conf", "")
+    _file(upper / "etc/hosts", "mine")
+    _file(low / "etc/hostname")
+    _file(upper / "etc/hostname", "")
+    drop_mount_points(upper, [low, high])
+    assert sorted(path.relative_to(upper).as_posix() for path in upper.rglob("*")) == [
+        "etc",
+        "etc/hostname",
+        "etc/hosts",
+    ]

@@ -46,6 +46,13 @@ def test_change_lines_set_what_containers_get() -> None:
     )
 
 
+def test_another_entrypoint_takes_the_old_ones_arguments_away() -> None:
+    before = ContainerConfig(entrypoint=("/old",), cmd=("--flag",))
+    assert apply_changes(before, ['ENTRYPOINT ["/new"]']).cmd is None
+    assert apply_changes(before, ['CMD ["--other"]', 'ENTRYPOINT ["/new"]']).cmd == ("--other",)
+    assert apply_changes(before, ["EXPOSE 8000-8002/udp"]).exposed_ports == {"8000/udp", "8001/udp", "8002/udp"}
+
+
 @pytest.mark.parametrize("line", ["RUN x", "COPY a b", "FROM x", "NONSENSE", "EXPOSE x", "EXPOSE 70000", "CMD\nRUN x"])
 def test_a_line_that_does_more_is_refused(line: str) -> None:
     with pytest.raises(Fault):

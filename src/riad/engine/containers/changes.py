@@ -9,6 +9,7 @@ changes of the user's. Only names and attributes are read, never contents.
 
 from __future__ import annotations
 
+import contextlib
 import enum
 import os
 import stat
@@ -54,6 +55,20 @@ def changes(upper: Path, layers: Sequence[Path]) -> list[Change]:
     if not upper.is_dir():
         return []
     return _inside(os.fsencode(upper), b"", tuple(os.fsencode(layer) for layer in reversed(layers)), hidden=False)
+
+
+def drop_mount_points(copy: Path, layers: Sequence[Path]) -> None:
+    """Takes what was only made to mount on out of a copy of an upper directory, so that no image gets it. Blocking."""
+    below = tuple(os.fsencode(layer) for layer in reversed(layers))
+    for inside in sorted(_MOUNTED_ON, reverse=True):
+        path = os.fsencode(copy) + inside
+        with contextlib.suppress(OSError):  # missing, or a folder that has files of the container
+            status = os.lstat(path)
+            if not any(os.path.lexists(layer + inside) for layer in below):
+                if stat.S_ISDIR(status.st_mode):
+                    os.rmdir(path)
+                elif stat.S_ISREG(status.st_mode) and not status.st_size:
+                    os.unlink(path)
 
 
 def _inside(folder: bytes, prefix: bytes, below: tuple[bytes, ...], *, hidden: bool) -> list[Change]:

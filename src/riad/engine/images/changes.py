@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import posixpath
+import re
 from collections.abc import Iterable
 from dataclasses import replace
 
@@ -29,14 +30,19 @@ from riad.kernel.faults import invalid
 from riad.oci.config import ContainerConfig
 from riad.oci.config import Healthcheck as HealthConfig
 
+_PORTS = re.compile(r"(\d{1,5})(?:-(\d{1,5}))?(?:/(tcp|udp|sctp))?", re.ASCII)
 _DEFAULT_SHELL = ("/bin/sh", "-c")
 
 
 def apply_changes(config: ContainerConfig, lines: Iterable[str]) -> ContainerConfig:
     """Raises INVALID for a line that does not parse or that would do more than change the configuration."""
-    for line in lines:
-        if line.strip():
-            config = _apply(config, parse_trigger(line), line)
+    cmd_given = False
+    for line in filter(str.strip, lines):
+        instruction = parse_trigger(line)
+        config = _apply(config, instruction, line)
+        cmd_given = cmd_given or isinstance(instruction, Cmd)
+        if isinstance(instruction, Entrypoint) and not cmd_given:
+            config = replace(config, cmd=None)  # the arguments were those of another program
     return config
 
 
@@ -59,7 +65,8 @@ def _apply(config: ContainerConfig, instruction: Instruction, line: str) -> Cont
         case Entrypoint(command=command):
             return replace(config, entrypoint=_command(config, command))
         case Expose(ports=ports):
-            return replace(config, exposed_ports=config.exposed_ports | {_port(word(port)) for port in ports})
+            exposed = {found for port in ports for found in _ports(word(port))}
+            return replace(config, exposed_ports=config.exposed_ports | exposed)
         case User(user=user):
             return replace(config, user=word(user))
         case Volume(paths=paths):
@@ -77,7 +84,8 @@ def _apply(config: ContainerConfig, instruction: Instruction, line: str) -> Cont
         case Healthcheck():
             return replace(config, healthcheck=_health(instruction))
         case _:
-            raise invalid(f"{line.split()[0]} is not a valid change command: it changes more than the configuration")
+            name = line.split()[0].lower()
+            raise invalid(f"{name} is not a valid change command: it changes more than the configuration")
 
 
 def _command(config: ContainerConfig, command: Command) -> tuple[str, ...]:
@@ -90,17 +98,12 @@ def _set_env(env: tuple[str, ...], pairs: Iterable[tuple[str, str]]) -> tuple[st
     return tuple(merged.values())
 
 
-def _port(text: str) -> str:
-    number, _, protocol = text.partition("/")
-    protocol = protocol or "tcp"
-    if (
-        not number.isascii()
-        or not number.isdigit()
-        or not 0 < int(number) < 65536
-        or protocol not in ("tcp", "udp", "sctp")
-    ):
-        raise invalid(f"invalid containerPort: {text}: expected NUMBER[/tcp|udp|sctp]")
-    return f"{int(number)}/{protocol}"
+def _ports(text: str) -> list[str]:
+    match = _PORTS.fullmatch(text)
+    first, last = (int(match[1]), int(match[2] or match[1])) if match else (0, 0)
+    if match is None or not 0 < first <= last < 65536:
+        raise invalid(f"invalid containerPort: {text}: expected NUMBER[-NUMBER][/tcp|udp|sctp]")
+    return [f"{number}/{match[3] or 'tcp'}" for number in range(first, last + 1)]
 
 
 def _health(check: Healthcheck) -> HealthConfig:

@@ -74,7 +74,8 @@ async def commit_image(
         before, config=config, created=created, author=author, comment=comment, history=(*before.history, step)
     )
     image = images.create(made, [*below, added], [reference] if reference else [], parent=base.id if base else None)
-    images.announce("commit", image.id, {"name": reference.with_default_tag().familiar if reference else image.id})
+    if reference:
+        images.announce("tag", image.id, {"name": reference.with_default_tag().familiar})
     return image
 
 
