@@ -114,6 +114,11 @@ def by_id(session: Session, project_ids: Iterable[int]) -> dict[int, Project]:
     return {row.id: _value(row, path) for row, path in rows}
 
 
+def ids_of_group(session: Session, group_id: int) -> list[int]:
+    """The projects directly in a group."""
+    return list(session.scalars(select(ProjectRow.id).where(ProjectRow.group_id == group_id).order_by(ProjectRow.id)))
+
+
 def seen(session: Session, principal: Principal, reference: int | str) -> Project:
     """The project with this id or path, if the principal may see it. Raises NOT_FOUND either way otherwise."""
     found = _one(session, ProjectRow.id == reference) if isinstance(reference, int) else by_path(session, reference)

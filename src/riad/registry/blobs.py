@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 
 from riad.kernel.blobs import BlobStore
 from riad.kernel.clock import Clock
+from riad.registry import quota
 from riad.registry.faults import Reason, Refusal
 from riad.registry.store import BlobRow, LinkRow, ManifestRow, ReferenceRow, RepositoryRow
 
@@ -91,19 +92,34 @@ def _row(session: Session, digest: str, size: int, now: datetime) -> BlobRow:
     return row
 
 
-def link(session: Session, repository_id: int, digest: str, *, clock: Clock) -> None:
-    """Lets a repository read a kept blob."""
-    if not touch(session, repository_id, {digest}, clock=clock):
-        session.add(LinkRow(repository_id=repository_id, digest=digest, touched_at=clock.now()))
+def link(session: Session, repository: RepositoryRow, digest: str, *, clock: Clock) -> None:
+    """Lets a repository read a kept blob. Raises QUOTA_EXCEEDED where its project may not keep so much."""
+    if not touch(session, repository.id, {digest}, clock=clock):
+        if not _in_project(session, repository.project_id, digest):
+            quota.require_room(session, repository.project_id, session.get_one(BlobRow, digest).size)
+        session.add(LinkRow(repository_id=repository.id, digest=digest, touched_at=clock.now()))
         session.flush()
 
 
-def mount(session: Session, source: RepositoryRow, target_id: int, digest: str, *, clock: Clock) -> bool:
+def _in_project(session: Session, project_id: int, digest: str) -> bool:
+    held = exists().where(
+        LinkRow.digest == digest, LinkRow.repository_id == RepositoryRow.id, RepositoryRow.project_id == project_id
+    )
+    return bool(session.scalar(select(held)))
+
+
+def mount(session: Session, source: RepositoryRow, target: RepositoryRow, digest: str, *, clock: Clock) -> bool:
     """Links a blob of `source` into another repository; False where the source has no such blob."""
     if not touch(session, source.id, {digest}, clock=clock):
         return False
-    link(session, target_id, digest, clock=clock)
+    link(session, target, digest, clock=clock)
     return True
+
+
+def holders(session: Session, digest: str, *, limit: int) -> list[str]:
+    """Names of repositories that have the blob."""
+    wanted = select(RepositoryRow.name).join(LinkRow, LinkRow.repository_id == RepositoryRow.id)
+    return list(session.scalars(wanted.where(LinkRow.digest == digest).order_by(RepositoryRow.id).limit(limit)))
 
 
 def unlink(session: Session, repository_id: int, digest: str) -> None:

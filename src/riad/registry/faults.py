@@ -21,6 +21,7 @@ class Reason(enum.Enum):
     SIZE_INVALID = "provided length did not match content length"
     TOO_LARGE = "content too large"
     IN_USE = "still referred to"
+    QUOTA_EXCEEDED = "quota exceeded"
     DENIED = "requested access to the resource is denied"
     UNAUTHORIZED = "authentication required"
     UNSUPPORTED = "the operation is unsupported"
@@ -40,6 +41,7 @@ KINDS = {
     Reason.SIZE_INVALID: Kind.INVALID,
     Reason.TOO_LARGE: Kind.EXHAUSTED,
     Reason.IN_USE: Kind.CONFLICT,
+    Reason.QUOTA_EXCEEDED: Kind.DENIED,
     Reason.DENIED: Kind.DENIED,
     Reason.UNAUTHORIZED: Kind.UNAUTHENTICATED,
     Reason.UNSUPPORTED: Kind.UNSUPPORTED,

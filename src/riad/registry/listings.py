@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -51,6 +51,11 @@ def repositories_of(session: Session, project_id: int) -> list[RepositoryInfo]:
         .order_by(RepositoryRow.name)
     )
     return [RepositoryInfo(r.id, r.name, r.project_id, tags, latest) for r, tags, latest in session.execute(counted)]
+
+
+def repositories_of_group(session: Session, project_ids: Iterable[int]) -> list[RepositoryInfo]:
+    """The image repositories of several projects."""
+    return [found for project_id in project_ids for found in repositories_of(session, project_id)]
 
 
 def tags_of(session: Session, repository_id: int) -> list[TagInfo]:

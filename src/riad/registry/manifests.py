@@ -13,6 +13,7 @@ from sqlalchemy import delete as sql_delete
 from sqlalchemy import exists, select, update
 from sqlalchemy.orm import Session
 
+from riad.kernel import outbox
 from riad.kernel.blobs import BlobStore
 from riad.kernel.clock import Clock
 from riad.kernel.faults import Fault
@@ -23,6 +24,8 @@ from riad.registry import document as documents
 from riad.registry.document import Document
 from riad.registry.faults import Reason, Refusal
 from riad.registry.store import ManifestRow, ReferenceRow, RepositoryRow, TagRow, manifest, tagged
+
+TAG_PUSHED = "registry.tag_pushed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +68,8 @@ def put(
     row.pushed_at = clock.now()
     if tag is not None:
         _move_tag(session, repository.id, tag, row.id, clock=clock)
+        payload = {"project_id": repository.project_id, "repository": repository.name, "tag": tag, "digest": digest}
+        outbox.emit(session, TAG_PUSHED, payload, clock=clock)
     session.flush()
     return _info(row)
 

@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 from riad.kernel.clock import Clock
 from riad.registry.faults import Reason, Refusal
 from riad.registry.names import Projects, RepositoryName, project_of
-from riad.registry.store import RepositoryRow, repository
+from riad.registry.store import PolicyRow, ReplicaRow, RepositoryRow, repository
 
 
 def get(session: Session, name: RepositoryName) -> RepositoryRow:
@@ -36,4 +36,10 @@ def ensure(session: Session, name: RepositoryName, *, projects: Projects, clock:
 
 def forget_project(session: Session, project_id: int) -> None:
     """Removes the repositories of a deleted project; garbage collection frees their bytes."""
-    session.execute(sql_delete(RepositoryRow).where(RepositoryRow.project_id == project_id))
+    for table in (RepositoryRow, PolicyRow, ReplicaRow):
+        session.execute(sql_delete(table).where(table.project_id == project_id))
+
+
+def delete(session: Session, row: RepositoryRow) -> None:
+    """Forgets a repository with its tags; garbage collection frees the bytes."""
+    session.execute(sql_delete(RepositoryRow).where(RepositoryRow.id == row.id))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import BigInteger, ForeignKey, String, UniqueConstraint, select
+from sqlalchemy import JSON, BigInteger, ForeignKey, String, UniqueConstraint, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from riad.kernel.db import Base
@@ -90,6 +90,38 @@ class UploadRow(Base):
     repository_id: Mapped[int] = mapped_column(ForeignKey("registry_repository.id", ondelete="CASCADE"))
     offset: Mapped[int] = mapped_column(BigInteger)
     touched_at: Mapped[datetime] = mapped_column(index=True)
+
+
+class PolicyRow(Base):
+    """What a project may keep and for how long (`policy`). Without a row: everything, for ever."""
+
+    __tablename__ = "registry_policy"
+
+    project_id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    quota: Mapped[int | None] = mapped_column(BigInteger)
+    enabled: Mapped[bool]
+    cadence: Mapped[str] = mapped_column(String(16))
+    keep_n: Mapped[int | None]
+    older_than: Mapped[str | None] = mapped_column(String(16))
+    name_regex: Mapped[str] = mapped_column(String(255))
+    name_regex_keep: Mapped[str] = mapped_column(String(255))
+    protected: Mapped[list[str]] = mapped_column(JSON)
+    next_run: Mapped[datetime | None] = mapped_column(index=True)
+
+
+class ReplicaRow(Base):
+    """Where a project's tags are copied to (`replication`)."""
+
+    __tablename__ = "registry_replica"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    project_id: Mapped[int] = mapped_column(index=True)
+    target: Mapped[str] = mapped_column(String(500))
+    username: Mapped[str] = mapped_column(String(255))
+    password: Mapped[str] = mapped_column(String(4096))
+    tags: Mapped[str] = mapped_column(String(255))
+    copied_at: Mapped[datetime | None]
+    error: Mapped[str | None] = mapped_column(String(500))
 
 
 def repository(session: Session, name: str) -> RepositoryRow | None:

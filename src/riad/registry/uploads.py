@@ -172,6 +172,6 @@ def finish(
 ) -> blob_verbs.BlobInfo:
     """Turns a verified upload into a blob of its repository; the caller has called `verify`."""
     blob_verbs.keep(session, store, digest, row.offset, parts.path(row.id), clock=clock)
-    blob_verbs.link(session, row.repository_id, digest, clock=clock)
+    blob_verbs.link(session, session.get_one(RepositoryRow, row.repository_id), digest, clock=clock)
     session.delete(row)
     return blob_verbs.BlobInfo(digest, row.offset)

@@ -13,12 +13,15 @@ from riad.deploy import environments, rollouts
 from riad.forge.projects import DELETED
 from riad.forge.pushes import PUSHED
 from riad.forge.repositories import Repositories
+from riad.kernel.blobs import BlobStore
 from riad.kernel.clock import Clock
 from riad.kernel.db import Database
 from riad.kernel.outbox import Event, Reaction
 from riad.pipelines.advance import JOB_FINISHED
 from riad.pipelines.service import PipelineService
+from riad.registry import replication
 from riad.registry import repositories as registry
+from riad.registry.manifests import TAG_PUSHED
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +30,7 @@ class Reactions:
 
     database: Database
     clock: Clock
+    blobs: BlobStore
     repositories: Repositories
     pipelines: PipelineService
     look_after: Callable[[], None]
@@ -35,6 +39,7 @@ class Reactions:
         """What to do for each kind of event."""
         return {
             PUSHED: [self.create_pipeline],
+            TAG_PUSHED: [self.copy_image],
             JOB_FINISHED: [self.stop_environment],
             DELETED: [self.end_pipelines, self.stop_services, self.forget_images, self.remove_repository],
         }
@@ -50,6 +55,18 @@ class Reactions:
             user_id=pushed["user_id"],
             options=pushed["options"],
             origin=f"event {event.id}",
+        )
+
+    def copy_image(self, event: Event) -> None:
+        """A tag that was pushed goes to the other registries that the project has named."""
+        pushed = event.payload
+        replication.copy_tag(
+            self.database,
+            self.blobs,
+            project_id=pushed["project_id"],
+            repository=pushed["repository"],
+            tag=pushed["tag"],
+            clock=self.clock,
         )
 
     def stop_environment(self, event: Event) -> None:

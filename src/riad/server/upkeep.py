@@ -15,7 +15,7 @@ from riad.kernel import logs, outbox
 from riad.kernel.blobs import BlobStore
 from riad.kernel.clock import Clock
 from riad.kernel.db import Database
-from riad.registry import garbage
+from riad.registry import garbage, policy
 from riad.registry.uploads import Parts
 
 log = logs.named("upkeep")
@@ -44,6 +44,8 @@ class Upkeep:
         outbox.prune(self.database, clock=self.clock)
         self.blobs.tidy(before=self.clock.now() - ABANDONED)
         tidied = housekeeping.tidy_due(self.database, self.repositories)
+        with self.database.write() as session:
+            policy.clean_due(session, clock=self.clock)
         collected = garbage.collect(
             self.database, self.blobs, self.parts, clock=self.clock, sweep_untagged=True, pinned=pinned_digests
         )

@@ -40,6 +40,7 @@ from riad.pipelines.traces import Traces
 from riad.protocols import git, gitlab
 from riad.protocols.gitlab import environments, releasing
 from riad.protocols.gitlab import pipelines as pipeline_routes
+from riad.protocols.gitlab import registry as registry_routes
 from riad.protocols.ocidist import router as ocidist
 from riad.protocols.ocidist.services import Services as RegistryServices
 from riad.protocols.ocidist.tokens import load_key
@@ -224,6 +225,7 @@ def faces(
             announced=delivery.wake,
         )
     )
+    yield registry_routes.router(registry_routes.Services(database, clock, kept.blobs, config.host))
     yield pipeline_routes.router(pipeline_routes.Services(database, clock, pipelines.service, config.url))
     if deploying is not None:
         yield environments.router(
@@ -301,6 +303,7 @@ def build(config: ServerConfig, database: Database) -> Parts:
     reactions = Reactions(
         database=database,
         clock=kept.clock,
+        blobs=kept.blobs,
         repositories=kept.repositories,
         pipelines=pipelines.service,
         look_after=deploying.reconciler.wake if deploying is not None else lambda: None,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
@@ -30,8 +30,14 @@ def test_a_job_that_stops_its_environment_takes_it_and_no_other_out_of_service(
         for name in ("review/a", "production"):
             environments.ensure(session, project_id=1, project_path="demo/shop", name=name, clock=CLOCK)
     looked: list[bool] = []
+    nobody: Any = None
     reactions = Reactions(
-        database, CLOCK, Repositories(tmp_path), cast(Any, None), look_after=lambda: looked.append(True)
+        database,
+        CLOCK,
+        nobody,
+        Repositories(tmp_path),
+        nobody,
+        look_after=lambda: looked.append(True),
     )
     payload = {"project_id": 1, "status": status, "environment": "review/a", "environment_action": action}
     for reaction in reactions.table()[JOB_FINISHED]:

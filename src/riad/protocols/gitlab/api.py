@@ -80,10 +80,12 @@ def listed(call: Call, items: Sequence[object], *, total: int | None, more: bool
 
 
 class Api:
-    """Collects handlers as routes below /api/v4. Reading takes the scope read_api, the rest api, unless said."""
+    """Collects handlers as routes below /api/v4 (or another prefix). Reading takes the scope read_api, the rest api,
+    unless said.
+    """
 
-    def __init__(self, database: Database, clock: Clock) -> None:
-        self.router = APIRouter(prefix=PREFIX, route_class=GitLabRoute, tags=["gitlab"])
+    def __init__(self, database: Database, clock: Clock, *, prefix: str = PREFIX) -> None:
+        self.router = APIRouter(prefix=prefix, route_class=GitLabRoute, tags=["gitlab"])
         self._authenticate = Authenticate(database, clock)
 
     def get(self, path: str, handler: Handler, *, scope: Scope = Scope.READ_API) -> None:

@@ -18,9 +18,12 @@ from riad.identity.model import Access, Group, Visibility
 from riad.kernel.faults import Fault, Finding, Kind, invalid
 from riad.protocols.gitlab import errors, lookup, pages
 from riad.protocols.gitlab.api import Answer, Api, Call, listed
+from riad.protocols.gitlab.params import Params
+from riad.protocols.gitlab.registry import changed_rules, expiration
 from riad.protocols.gitlab.services import Services
 from riad.protocols.gitlab.shapes import projects as shapes
 from riad.protocols.gitlab.shapes.users import basic
+from riad.registry import policy
 
 UNSUPPORTED = {
     "import_url": "push the repository instead: git push --mirror",
@@ -52,8 +55,13 @@ def shown(
 ) -> list[dict[str, object]]:
     """Projects in GitLab's shape; whoever is not signed in gets the simple one."""
     made = [(project, _around(services, session, call, project)) for project in found]
-    shape = shapes.simple if simple or call.principal.user is None else shapes.full
-    return [shape(project, around) for project, around in made]
+    if simple or call.principal.user is None:
+        return [shapes.simple(project, around) for project, around in made]
+    return [
+        shapes.full(project, around)
+        | {"container_expiration_policy": expiration(policy.of_project(session, project.id))}
+        for project, around in made
+    ]
 
 
 def _around(services: Services, session: Session, call: Call, project: Project) -> shapes.Around:
@@ -203,9 +211,17 @@ def change(services: Services, call: Call) -> object:
             )
             if params.flag("archived") is not None:
                 project = projects.archive(session, call.principal, project, archived=params.on("archived"))
+            _change_expiration(services, session, params.get("container_expiration_policy_attributes"), project)
             return shown(services, session, call, [project])[0]
     except Fault as fault:
         raise _as_gitlab(fault) from None
+
+
+def _change_expiration(services: Services, session: Session, given: object, project: Project) -> None:
+    """The clean-up of the project's images."""
+    if isinstance(given, dict):
+        changed = changed_rules(policy.of_project(session, project.id), Params(given))
+        policy.set_policy(session, project.id, changed, clock=services.clock)
 
 
 def _default_branch(services: Services, call: Call, project: Project) -> str | None:

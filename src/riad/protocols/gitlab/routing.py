@@ -24,6 +24,7 @@ from riad.protocols.gitlab import errors
 log = logs.named("gitlab")
 
 PREFIX = "/api/v4"
+_BELOW = "/api/"
 
 
 def segments_kept(scope: Scope) -> str:
@@ -42,7 +43,7 @@ class GitLabRoute(APIRoute):
     """Use as `APIRouter(prefix=PREFIX, route_class=GitLabRoute)`."""
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
-        if scope["type"] != "http" or not str(scope["path"]).startswith(PREFIX):
+        if scope["type"] != "http" or not str(scope["path"]).startswith(_BELOW):
             return Match.NONE, {}
         match, child = super().matches({**scope, "path": segments_kept(scope)})
         if match is not Match.NONE and "path_params" in child:

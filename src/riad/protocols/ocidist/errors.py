@@ -40,6 +40,7 @@ REASONS = {
     # Where the specification has no code of its own, the one its clients print best.
     Reason.RANGE_INVALID: (416, "BLOB_UPLOAD_INVALID"),
     Reason.TOO_LARGE: (413, "SIZE_INVALID"),
+    Reason.QUOTA_EXCEEDED: (403, "DENIED"),
     Reason.IN_USE: (409, "DENIED"),
     Reason.MANIFEST_BLOB_UNKNOWN: (404, "MANIFEST_BLOB_UNKNOWN"),
     Reason.UNSUPPORTED: (415, "UNSUPPORTED"),

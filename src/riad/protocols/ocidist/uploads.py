@@ -19,13 +19,14 @@ from riad.oci.digest import Digest, parse_digest
 from riad.protocols.ocidist.auth import Caller, require
 from riad.protocols.ocidist.errors import RegistryRoute
 from riad.protocols.ocidist.services import Services
-from riad.registry import blobs, repositories, uploads
+from riad.registry import blobs, quota, repositories, uploads
 from riad.registry.access import Action
 from riad.registry.faults import Reason, Refusal
 from riad.registry.names import RepositoryName
 from riad.registry.store import RepositoryRow, UploadRow
 
 _PIECE = 1024 * 1024
+_MOST_HOLDERS = 20
 _RANGE = re.compile(r"(?:bytes[ =])?(\d+)-(\d+)(?:/\d+|/\*)?")
 
 
@@ -84,9 +85,25 @@ def _open(services: Services, request: Request, name: str, mount: str | None, so
         who = require(services, session, request, target, Action.PUSH)
     with services.database.write() as session:
         repository = repositories.ensure(session, target, projects=services.projects, clock=services.clock)
-        if mount and source and _mount(services, session, request, repository, who, mount, source):
+        if mount and _mounted(services, session, request, repository, who, mount, source):
             return Mounted(mount)
         return uploads.begin(session, repository, clock=services.clock).id
+
+
+def _mounted(
+    services: Services,
+    session: Session,
+    request: Request,
+    target: RepositoryRow,
+    who: Caller,
+    mount: str,
+    source: str | None,
+) -> bool:
+    """From the repository that the client names, or from any that has the blob and that the caller may read."""
+    if source:
+        return _mount(services, session, request, target, who, mount, source)
+    holders = blobs.holders(session, mount, limit=_MOST_HOLDERS)
+    return any(_mount(services, session, request, target, who, mount, name) for name in holders)
 
 
 def _mount(
@@ -107,7 +124,7 @@ def _mount(
         found = repositories.get(session, source_name)
     except Fault:
         return False
-    return blobs.mount(session, found, target.id, digest, clock=services.clock)
+    return blobs.mount(session, found, target, digest, clock=services.clock)
 
 
 def _authorised(services: Services, session: Session, request: Request, name: str, upload_id: str) -> UploadRow:
@@ -132,11 +149,21 @@ async def _append(services: Services, request: Request, name: str, upload_id: st
 def _writer(services: Services, request: Request, name: str, upload_id: str) -> uploads.Writer:
     with services.database.read() as session:
         row = _authorised(services, session, request, name, upload_id)
+        _require_room(session, request, row)
     span = _content_range(request)
     if span is not None and span[0] != row.offset:
         message = f"the next byte expected is {row.offset}, not {span[0]}"
         raise Refusal(Reason.RANGE_INVALID, message, detail={"offset": row.offset})
     return uploads.Writer(services.parts, upload_id, row.offset)
+
+
+def _require_room(session: Session, request: Request, row: UploadRow) -> None:
+    """Refuses what is known to be too much before it is sent."""
+    length = request.headers.get("content-length", "")
+    more = int(length) if length.isdigit() else 0
+    if more:
+        repository = session.get_one(RepositoryRow, row.repository_id)
+        quota.require_room(session, repository.project_id, row.offset + more)
 
 
 async def _receive(request: Request, writer: uploads.Writer) -> None:

@@ -151,6 +151,38 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_registry_blob_touched_at"), ["touched_at"], unique=False)
 
     op.create_table(
+        "registry_policy",
+        sa.Column("project_id", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("quota", sa.BigInteger(), nullable=True),
+        sa.Column("enabled", sa.Boolean(), nullable=False),
+        sa.Column("cadence", sa.String(length=16), nullable=False),
+        sa.Column("keep_n", sa.Integer(), nullable=True),
+        sa.Column("older_than", sa.String(length=16), nullable=True),
+        sa.Column("name_regex", sa.String(length=255), nullable=False),
+        sa.Column("name_regex_keep", sa.String(length=255), nullable=False),
+        sa.Column("protected", sa.JSON(), nullable=False),
+        sa.Column("next_run", sa.DateTime(timezone=True), nullable=True),
+        sa.PrimaryKeyConstraint("project_id", name=op.f("pk_registry_policy")),
+    )
+    with op.batch_alter_table("registry_policy", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_registry_policy_next_run"), ["next_run"], unique=False)
+
+    op.create_table(
+        "registry_replica",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("project_id", sa.Integer(), nullable=False),
+        sa.Column("target", sa.String(length=500), nullable=False),
+        sa.Column("username", sa.String(length=255), nullable=False),
+        sa.Column("password", sa.String(length=4096), nullable=False),
+        sa.Column("tags", sa.String(length=255), nullable=False),
+        sa.Column("copied_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("error", sa.String(length=500), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_registry_replica")),
+    )
+    with op.batch_alter_table("registry_replica", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_registry_replica_project_id"), ["project_id"], unique=False)
+
+    op.create_table(
         "registry_repository",
         sa.Column("id", sa.Integer(), nullable=False),
         sa.Column("project_id", sa.Integer(), nullable=False),
@@ -664,6 +696,14 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_registry_repository_project_id"))
 
     op.drop_table("registry_repository")
+    with op.batch_alter_table("registry_replica", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_registry_replica_project_id"))
+
+    op.drop_table("registry_replica")
+    with op.batch_alter_table("registry_policy", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_registry_policy_next_run"))
+
+    op.drop_table("registry_policy")
     with op.batch_alter_table("registry_blob", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_registry_blob_touched_at"))
 
