@@ -22,7 +22,7 @@ NULLS = {"MemorySwappiness", "OomKillDisable", "Error", "ExitCode"}
 """Properties that dockerd sends as null though the description knows only their type."""
 
 UNDESCRIBED = {
-    "": {"status", "id", "from", "Container", "ContainerConfig", "VirtualSize"},  # for clients of old times
+    "": {"status", "id", "from", "aux", "Container", "ContainerConfig", "VirtualSize"},  # for clients of old times
     "Config": {"AttachStdin", "AttachStdout", "AttachStderr"},
     "HostConfig": {"Capabilities"},
     "aux": {"ID", "Digest", "Size", "Tag"},
