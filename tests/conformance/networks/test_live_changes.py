@@ -114,3 +114,18 @@ def test_everything_else_is_the_stock_command(engine: RunningEngine) -> None:
     assert riad_docker(engine, "run", "--rm", BASE, "echo", "-x").out == "-x\n"
     assert riad_docker(engine, "nonsense").code != 0
     assert "--publish-rm" in riad_docker(engine, "update", "--help").out
+
+
+def test_every_published_port_is_shown_with_who_can_reach_it(engine: RunningEngine) -> None:
+    first, second = free_ports(2)
+    engine.docker("run", "-d", "--name", "web", "-p", f"{first}:80", "-p", f"127.0.0.1:{second}:81", BASE, "sleep", "9")
+    command = [sys.executable, "-m", "riad.cli.main", "engine", "ports", "-H", engine.host]
+    said = subprocess.run(command, capture_output=True, text=True, env=engine.environ, timeout=60, check=True)
+    lines = [line.split() for line in said.stdout.splitlines()]
+    assert lines[0][:2] == ["CONTAINER", "PORT"]
+    assert ["web", "80/tcp", f"0.0.0.0:{first}"] in [line[:3] for line in lines]
+    assert ["web", "81/tcp", f"127.0.0.1:{second}", "this", "host"] in [line[:5] for line in lines]
+    shown = json.loads(
+        subprocess.run([*command, "--json"], capture_output=True, env=engine.environ, timeout=60, check=True).stdout
+    )
+    assert {(port["HostPort"], port["Type"]) for port in shown} == {(first, "tcp"), (second, "tcp")}

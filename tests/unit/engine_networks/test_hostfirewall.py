@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from ipaddress import ip_address
 from typing import Any
 
@@ -10,40 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nft_listing import ACCEPT, DROP, dport, match, meta, ruleset, saddr
 from riad.engine.networks.beside import others_rule, planned
 from riad.engine.networks.closing import arriving, closed
-from riad.engine.networks.hostfirewall import Packet, Ruleset, Verdict, judge, read_ruleset
+from riad.engine.networks.hostfirewall import Packet, Ruleset, Verdict, judge
 from riad.engine.networks.ruleset import ClosedRule, PortRule
-
-ACCEPT: dict[str, Any] = {"accept": None}
-DROP: dict[str, Any] = {"drop": None}
-
-
-def match(left: Any, right: Any, op: str = "==") -> dict[str, Any]:
-    return {"match": {"op": op, "left": left, "right": right}}
-
-
-def dport(right: Any, protocol: str = "tcp", op: str = "==") -> dict[str, Any]:
-    return match({"payload": {"protocol": protocol, "field": "dport"}}, right, op)
-
-
-def saddr(right: Any) -> dict[str, Any]:
-    return match({"payload": {"protocol": "ip", "field": "saddr"}}, right)
-
-
-def meta(key: str, right: Any) -> dict[str, Any]:
-    return match({"meta": {"key": key}}, right)
-
-
-def ruleset(*rules: list[Any], policy: str = "drop", family: str = "inet", **others: list[list[Any]]) -> Ruleset:
-    table = {"family": family, "table": "own"}
-    base = {**table, "name": "input", "hook": "input", "policy": policy, "type": "filter", "prio": 0}
-    items: list[Any] = [{"metainfo": {}}, {"table": {"family": family, "name": "own"}}, {"chain": base}]
-    items += [{"set": {**table, "name": "ports", "type": "inet_service", "elem": [443, {"range": [8000, 8010]}]}}]
-    items += [{"chain": {**table, "name": name}} for name in others]
-    items += [{"rule": {**table, "chain": "input", "expr": rule}} for rule in rules]
-    items += [{"rule": {**table, "chain": name, "expr": rule}} for name, found in others.items() for rule in found]
-    return read_ruleset(json.dumps({"nftables": items}))
 
 
 def verdict(rules: Ruleset, packet: Packet | None = None) -> Verdict | None:

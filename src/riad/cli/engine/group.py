@@ -21,6 +21,7 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 COMMANDS = {
     "doctor": ("riad.cli.engine.doctor:doctor", "Examine this host and say what to do about each finding."),
     "repair": ("riad.cli.engine.repair:repair", "Find what no container, image or network owns; remove it with --yes."),
+    "ports": ("riad.cli.engine.ports:ports", "Show every published port and who can reach it."),
     "certs": ("riad.cli.engine.certs:certs", "Make certificates for TCP: an authority, a server's, a client's."),
 }
 

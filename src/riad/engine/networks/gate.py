@@ -30,7 +30,12 @@ class HostSide:
     def has_docker(self) -> bool:
         """dockerd's chain for others may be there: seen among the rules, or hidden in those of iptables-legacy."""
         seen = any("DOCKER-USER" in table.chains for table in self.ruleset.tables)
-        return seen or _has_legacy_rules()
+        return seen or self.has_hidden_rules
+
+    @property
+    def has_hidden_rules(self) -> bool:
+        """iptables-legacy is in use, whose rules nft does not show."""
+        return _has_legacy_rules()
 
 
 class Gate:

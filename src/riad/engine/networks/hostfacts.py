@@ -41,6 +41,20 @@ def uplink_mtu() -> int:
     return min([1500, *(size for size in sizes if size >= 576)])
 
 
+def neighbours() -> tuple[str, str, str]:
+    """The link of the host's way out, and an address next to the host's there: IPv4 and IPv6; "" where unknown."""
+    with Netlink() as host:
+        out = next((route.link for route in host.routes() if route.destination is None), 0)
+        name = next((link.name for link in host.links() if link.index == out), "")
+        found = {4: "", 6: ""}
+        for version in (4, 6) if has_ipv6() else (4,):
+            for index, address in host.addresses(version):
+                if index == out and not address.is_link_local and not found[version]:
+                    near = next((each for each in address.network.hosts() if each != address.ip), None)
+                    found[version] = str(near or "")
+    return name, found[4], found[6]
+
+
 def has_ipv6() -> bool:
     return (SETTINGS / "ipv6/conf/all").exists()
 

@@ -42,6 +42,7 @@ from riad.engine.networks.model import (
     Sandbox,
 )
 from riad.engine.networks.ports import HostPorts
+from riad.engine.networks.reach import PortReach, Surroundings
 from riad.engine.networks.ruleset import BridgeRules, Rule, masquerades
 from riad.engine.networks.sandboxes import Announce, Sandboxes
 from riad.engine.networks.store import NetworkStore, SandboxRow
@@ -245,6 +246,14 @@ class Networks:
         Raises INTERNAL, with everything as it was, where a port is taken; CONFLICT where the container does not run.
         """
         return await self._sandboxes.republish(container_id, wanted)
+
+    async def reach(self) -> list[PortReach]:
+        """Every published port and who can reach it, as the host's rules are now."""
+        await self._gate.refresh()
+        link, near, near6 = await asyncio.to_thread(hostfacts.neighbours)
+        host = self._gate.host
+        around = Surroundings(host.ruleset, link, near, near6, hidden_rules=host.has_hidden_rules)
+        return [found for row in self._directory.sandboxes() for found in self._sandboxes.reach(row, around)]
 
     def rename(self, container_id: str, name: str) -> None:
         """From now on the container is found by `name`."""

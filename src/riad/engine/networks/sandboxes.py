@@ -28,8 +28,9 @@ from riad.engine.networks.model import (
     Sandbox,
 )
 from riad.engine.networks.ports import HostPorts
+from riad.engine.networks.reach import Answer, PortReach, Reach, Surroundings, reach
 from riad.engine.networks.relay import Relays, Target
-from riad.engine.networks.ruleset import Rule
+from riad.engine.networks.ruleset import OpenRule, PortRule, Rule
 from riad.engine.networks.store import SandboxRow
 from riad.engine.networks.sweeper import Sweeper
 from riad.kernel.faults import Fault, conflict, denied, invalid, not_found
@@ -198,6 +199,18 @@ class Sandboxes:
     def port_rules(self, container_id: str) -> list[Rule]:
         """The rules that its published ports need at present."""
         return port_rules(self._directory.ports_of(container_id), self.own_networks(container_id))
+
+    def reach(self, row: SandboxRow, around: Surroundings) -> list[PortReach]:
+        """Who can reach each of its published ports."""
+        own, found = self.own_networks(row.container_id), []
+        for port in self._directory.ports_of(row.container_id):
+            out = way_out(own, version=6 if ":" in port.host_ip else 4)
+            rules = port_rules([port], own)
+            answer = Answer(Reach.NOBODY, because="its container is on no network that leads there")
+            if rules and out is not None and isinstance(rules[0], PortRule | OpenRule):
+                answer = reach(rules[0], out[0].bridge, around)
+            found.append(PortReach(row.container_id, row.name, port, answer))
+        return found
 
     def _network_of(self, endpoint: Endpoint) -> Network:
         return self._directory.network(endpoint.network_id)
