@@ -61,6 +61,15 @@ def test_the_network_is_the_containers_own_to_administer(remapped: RunningEngine
         remapped.docker("rm", "-f", "peer")
 
 
+def test_devices_and_shared_memory_are_the_containers_own(remapped: RunningEngine) -> None:
+    said = remapped.out(
+        "run", "--rm", "--device", "/dev/zero:/dev/mine", BASE, "sh", "-c", "head -c 3 /dev/mine | wc -c"
+    )
+    assert said.strip() == "3"
+    assert remapped.out("run", "--rm", "--ipc", "shareable", BASE, "stat", "-c", "%u %a", "/dev/shm") == "0 1777"
+    assert "name=userns" in remapped.out("info", "-f", "{{.SecurityOptions}}")
+
+
 def test_volumes_and_copies_keep_the_containers_owners(remapped: RunningEngine, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("hello")
     os.chown(tmp_path / "file", 1000, 1000)

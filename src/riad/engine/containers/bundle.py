@@ -15,6 +15,7 @@ from riad.engine.containers.security import Security, read_security
 from riad.engine.containers.user import Account
 from riad.engine.host import cdi
 from riad.engine.host.apparmor import DEFAULT as APPARMOR_DEFAULT
+from riad.engine.host.devices import Node
 from riad.kernel.faults import invalid
 
 INIT_PATH = "/sbin/docker-init"
@@ -37,7 +38,7 @@ class Surroundings:
     bounding: frozenset[str]
     mounts: tuple[MountPoint, ...] = ()
     """The container's, with sources that the runtime can mount."""
-    devices: tuple[spec.Device, ...] = ()
+    devices: tuple[Node, ...] = ()
     init_program: str | None = None
     swap_limits: bool = False
     shm: str = ""
@@ -67,8 +68,11 @@ def bundle(container: Container, around: Surroundings, host: spec.Host) -> spec.
         mounts=tuple(_mounts(container, around, host)),
         shm_size=wanted.shm_size,
         resources=resources(wanted, swap_limits=around.swap_limits),
-        devices=around.devices,
-        device_rules=tuple(parse_device_rule(text) for text in wanted.device_rules),
+        devices=tuple(spec.Device(*node[:6]) for node in around.devices if not _bound(node, around)),
+        device_rules=(
+            *(parse_device_rule(text) for text in wanted.device_rules),
+            *(_rule(node) for node in around.devices if _bound(node, around)),
+        ),
         sysctls=wanted.sysctls,
         masked_paths=() if unconfined else _or(wanted.masked_paths, spec.MASKED_PATHS),
         readonly_paths=() if unconfined else _or(wanted.readonly_paths, spec.READONLY_PATHS),
@@ -80,6 +84,15 @@ def bundle(container: Container, around: Surroundings, host: spec.Host) -> spec.
         hooks=around.edits.hooks,
         id_map=around.remap.mapping if around.remap else None,
     )
+
+
+def _bound(node: Node, around: Surroundings) -> bool:
+    """In a user namespace nobody makes devices: the runtime binds those of the host that have the same name there."""
+    return around.remap is not None and node.source not in ("", node.path)
+
+
+def _rule(node: Node) -> spec.DeviceRule:
+    return spec.DeviceRule(node.kind, node.major, node.minor, node.access)
 
 
 def _user(around: Surroundings) -> spec.User:
@@ -172,6 +185,7 @@ def _mounts(container: Container, around: Surroundings, host: spec.Host) -> list
     if shared and "/dev/shm" not in taken:  # noqa: S108
         found.append(spec.Mount("/dev/shm", shared, "bind", ("rbind", "rprivate")))  # noqa: S108
     found += [mount_spec(mount, host) for mount in around.mounts]
+    found += [spec.Mount(n.path, n.source, "bind", ("bind", "rprivate")) for n in around.devices if _bound(n, around)]
     found += [spec.Mount(mount.path, mount.source, mount.kind, mount.options) for mount in around.edits.mounts]
     return [_locked(mount) for mount in found] if around.remap else found
 

@@ -27,11 +27,11 @@ def place(held: Path, container_id: str, name: str, *, folder: bool = True) -> P
     return point
 
 
-def shared_memory(held: Path, container_id: str, size: int) -> Path:
+def shared_memory(held: Path, container_id: str, size: int, *, owner: tuple[int, int] = (0, 0)) -> Path:
     """The /dev/shm of a container that others may share: a tmpfs of `size` bytes."""
     point = place(held, container_id, "shm")
     flags = mounts.NOSUID | mounts.NOEXEC | mounts.NODEV
-    mounts.mount("shm", point, kind="tmpfs", flags=flags, data=f"mode=1777,size={size}")
+    mounts.mount("shm", point, kind="tmpfs", flags=flags, data=f"mode=1777,size={size},uid={owner[0]},gid={owner[1]}")
     return point
 
 

@@ -175,12 +175,12 @@ def _connect_waiting(engine: Engine, container: Container) -> None:
             waiting.set_result(conmon.attach(engine.paths.bundle(container.id)))
 
 
-def _devices(container: Container, edits: cdi.Edits) -> tuple[spec.Device, ...]:
+def _devices(container: Container, edits: cdi.Edits) -> tuple[devices.Node, ...]:
     host = container.settings.host
     found = [node for wish in host.devices for node in devices.nodes(wish.host_path, wish.path, wish.access)]
     if host.privileged:
         found += devices.everything()
-    return tuple(spec.Device(*node) for node in (*found, *edits.nodes))
+    return (*found, *edits.nodes)
 
 
 async def _join(engine: Engine, container: Container) -> dict[str, str]:
@@ -277,7 +277,10 @@ def _shared_memory(engine: Engine, container: Container) -> str:
     mode = container.settings.host.ipc_mode
     word, _, other = mode.partition(":")
     if mode == "shareable":
-        return str(held.shared_memory(engine.paths.held, container.id, container.settings.host.shm_size))
+        remap = engine.remapped(container)
+        owner = remap.mapping.root if remap else (0, 0)
+        size = container.settings.host.shm_size
+        return str(held.shared_memory(engine.paths.held, container.id, size, owner=owner))
     return str(engine.paths.held / other / "shm") if word == "container" else ""
 
 

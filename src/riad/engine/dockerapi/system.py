@@ -163,7 +163,7 @@ def info_shape(engine: Engine, events: Events, about: About) -> Shape:
         "ContainerdCommit": {"ID": "", "Expected": ""},
         "RuncCommit": {"ID": "", "Expected": ""},
         "InitCommit": {"ID": "", "Expected": ""},
-        "SecurityOptions": ["name=seccomp,profile=builtin"],
+        "SecurityOptions": _security(engine),
         "Warnings": [*_missing(engine.abilities), *engine.networks.warnings] or None,
     }
 
@@ -182,6 +182,14 @@ def _filesystem(folder: Path) -> str:
             if str(folder).startswith(point) and len(point) > len(best):
                 best, kind = point, name
     return kind
+
+
+def _security(engine: Engine) -> list[str]:
+    found = ["name=apparmor"] if engine.host.apparmor else []
+    found.append("name=seccomp,profile=builtin")
+    if engine.remap is not None:
+        found.append("name=userns")
+    return [*found, *(["name=cgroupns"] if engine.host.cgroup_v2 else [])]
 
 
 def _missing(able: Abilities) -> list[str]:

@@ -20,6 +20,8 @@ class Node(NamedTuple):
     minor: int
     mode: int
     access: str
+    source: str = ""
+    """Where the host has it, where it does."""
 
 
 _PRIVATE = ("pts", "shm", "fd", "mqueue", "console", "stdin", "stdout", "stderr", "ptmx")
@@ -57,5 +59,5 @@ def node(source: Path, path: str, access: str) -> Node | None:
     if stat.S_ISCHR(about.st_mode) or stat.S_ISBLK(about.st_mode):
         kind = "c" if stat.S_ISCHR(about.st_mode) else "b"
         mode = stat.S_IMODE(about.st_mode)
-        return Node(path, kind, os.major(about.st_rdev), os.minor(about.st_rdev), mode, access)
+        return Node(path, kind, os.major(about.st_rdev), os.minor(about.st_rdev), mode, access, str(source))
     return None
