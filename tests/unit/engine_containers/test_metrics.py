@@ -11,7 +11,7 @@ from riad.engine.containers.model import Container, Run, Settings
 from riad.engine.containers.stats import Sample
 from riad.engine.dockerapi.metrics import parse_address
 from riad.engine.host.usage import Cpu, Link, Memory, Transfer, Usage
-from riad.engine.metrics.containers import Seen, families
+from riad.engine.metrics.containers import Seen, families, seen
 from riad.engine.metrics.exposition import Family, Value, label_name, render
 from riad.kernel.faults import Fault
 from riad.oci.config import ContainerConfig
@@ -28,11 +28,11 @@ _USED = Usage(
 def _seen(**labels: str) -> Seen:
     config = ContainerConfig(labels=labels)
     container = Container("c" * 64, "web", _AT, "sha256:1", Settings("app:1", config), run=Run(started_at=_AT))
-    return Seen("/riad/ccc", Sample(container, _AT, _USED, None, {"eth0": Link(1, 2, 3, 4, 5, 6, 7, 8)}), 4096)
+    return seen("/riad/ccc", Sample(container, _AT, _USED, None, {"eth0": Link(1, 2, 3, 4, 5, 6, 7, 8)}), 4096)
 
 
-def _text(*seen: Seen) -> list[str]:
-    return render(families(seen)).splitlines()
+def _text(*running: Seen) -> list[str]:
+    return render(families(running)).splitlines()
 
 
 def test_a_container_is_told_of_as_cadvisor_does() -> None:

@@ -44,15 +44,15 @@ class Metrics:
 
     async def _gather(self) -> str:
         await self._measure_files([container for container in self.engine.registry if runs(container)])
-        seen, host = [], usage.host_cpu()
+        told, host = [], usage.host_cpu()
         for number, container in enumerate(self.engine.registry):
             if runs(container):
                 written = self._files.get(container.id, (0.0, None))[1]
                 found = sample(self.engine, container, host)
-                seen.append(containers.Seen(self.engine.group(container), found, written))
+                told.append(containers.seen(self.engine.group(container), found, written))
             if number % _AT_ONCE == 0:
                 await asyncio.sleep(0)
-        return render([*own.families(self.engine, self.events), *containers.families(seen)])
+        return render([*own.families(self.engine, self.events), *containers.families(told)])
 
     async def _measure_files(self, running: list[Container]) -> None:
         now = time.monotonic()

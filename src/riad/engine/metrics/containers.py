@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from riad.engine.containers.stats import Sample
@@ -16,19 +16,20 @@ _UNLIMITED = 2**62
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """One running container: its control group, what it used, the bytes that its own files take (None: unmeasured)."""
+    """One running container: the labels of all its values, what it used, the bytes of its own files if measured."""
 
-    group: str
+    labels: Mapping[str, str]
     sample: Sample
     written: int | None = None
 
-    @property
-    def labels(self) -> dict[str, str]:
-        container = self.sample.container
-        own = {"id": self.group, "name": container.name, "image": container.settings.image}
-        for key, value in container.labels.items():
-            own.setdefault(f"container_label_{label_name(key)}", value)
-        return own
+
+def seen(group: str, sample: Sample, written: int | None = None) -> Seen:
+    """`group` is the path of its control group, which cAdvisor takes for the container's identity."""
+    container = sample.container
+    labels = {"id": group, "name": container.name, "image": container.settings.image}
+    for key, value in container.labels.items():
+        labels.setdefault(f"container_label_{label_name(key)}", value)
+    return Seen(labels, sample, written)
 
 
 _FromUsage = Callable[[Usage], float]
@@ -105,7 +106,7 @@ def families(running: Sequence[Seen]) -> Iterator[Family]:
     for name, text, usage in _CPU:
         # cAdvisor tells the processor apart where it can; "total" is its word where it cannot.
         extra = {"cpu": "total"} if name == "cpu_usage_seconds_total" else {}
-        found = (Value(s.labels | extra, usage(s.sample.used)) for s in running if s.sample.used)
+        found = (Value({**s.labels, **extra}, usage(s.sample.used)) for s in running if s.sample.used)
         yield _family(name, "counter", text, found)
     for name, kind, text, memory in _MEMORY:
         pairs = ((s, s.sample.used.memory) for s in running if s.sample.used)
@@ -113,7 +114,7 @@ def families(running: Sequence[Seen]) -> Iterator[Family]:
     yield from _limits(running)
     for name, text, counter in _NETWORK:
         links = ((s, interface, link) for s in running for interface, link in sorted(s.sample.links.items()))
-        values = (Value(s.labels | {"interface": interface}, counter(link)) for s, interface, link in links)
+        values = (Value({**s.labels, "interface": interface}, counter(link)) for s, interface, link in links)
         yield _family(f"network_{name}", "counter", text, values)
     yield from _disk(running)
 
@@ -144,7 +145,7 @@ def _disk(running: Sequence[Seen]) -> Iterator[Family]:
     ):
         moved = ((s, one) for s in running if s.sample.used for one in getattr(s.sample.used, counts))
         values = (
-            Value(s.labels | {"device": f"{one.major}:{one.minor}"}, one.value)
+            Value({**s.labels, "device": f"{one.major}:{one.minor}"}, one.value)
             for s, one in moved
             if one.operation.lower() == operation
         )
