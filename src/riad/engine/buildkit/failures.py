@@ -11,7 +11,7 @@ import json
 
 from riad.engine.build.contexts import Definition
 from riad.engine.build.errors import lines_of
-from riad.engine.buildkit.grpc import CallFailed, status_of
+from riad.engine.buildkit.grpc import CallFailed, Code
 from riad.engine.buildkit.messages.common import Any_
 from riad.kernel.faults import Fault
 
@@ -19,11 +19,11 @@ _SOURCE = "github.com/moby/buildkit/errdefs.Source+json"
 
 
 def failed(fault: Fault, definition: Definition | None) -> CallFailed:
-    """The status for `fault`; clients put `failed to solve: ` before its message."""
+    """The status for `fault`; clients put `failed to solve: ` before its message, and the code unless it is unknown."""
     message = getattr(fault, "bare", fault.message)
     lines = lines_of(fault)
     details = () if lines is None or definition is None else (_source(definition, *lines),)
-    return CallFailed(status_of(fault).code, message, details)
+    return CallFailed(Code.UNKNOWN, message, details)
 
 
 def _source(definition: Definition, first: int, last: int) -> Any_:

@@ -129,7 +129,7 @@ def status_of(error: Exception) -> Status:
     if isinstance(error, Fault):
         return Status(_CODES.get(error.kind, Code.UNKNOWN), error.message)
     _log.error("call failed", exc_info=error)
-    return Status(Code.INTERNAL, f"riad: {type(error).__name__}: {error}")
+    return Status(Code.UNKNOWN, f"riad: {type(error).__name__}: {error}")
 
 
 def _trailers(status: Status) -> Headers:

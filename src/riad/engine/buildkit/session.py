@@ -7,6 +7,7 @@ the request that opened the connection (session/manager.go).
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -107,11 +108,15 @@ class Session:
                 await self._forward(name, reader, writer)
             writer.close()
 
-        server = await asyncio.start_unix_server(serve, str(socket))
+        folder = os.open(socket.parent, os.O_PATH | os.O_DIRECTORY)  # a socket's path may have 107 bytes only
         try:
-            yield
+            server = await asyncio.start_unix_server(serve, f"/proc/self/fd/{folder}/{socket.name}")
+            try:
+                yield
+            finally:
+                server.close()
         finally:
-            server.close()
+            os.close(folder)
 
     async def _forward(self, name: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         stream = await self._client.start("/moby.sshforward.v1.SSH/ForwardAgent", [("buildkit.ssh.id", name)])
