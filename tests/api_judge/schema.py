@@ -30,6 +30,9 @@ UNDESCRIBED = {
 }
 """Last part of the path → properties that dockerd sends and the description leaves out."""
 
+EXTENSIONS = {"RestartPolicy": {"on-unhealthy"}}
+"""Part of the path → words of our own that the description does not know."""
+
 
 @cache
 def described() -> dict[str, Any]:
@@ -86,7 +89,11 @@ def _is(kind: str, value: Any) -> bool:
 
 
 def _scalar(schema: Mapping[str, Any], value: Any, where: str) -> Iterator[str]:
-    if "enum" in schema and value not in ("", *schema["enum"]):
+    if "enum" in schema and value not in (
+        "",
+        *schema["enum"],
+        *EXTENSIONS.get(where.rpartition("RestartPolicy")[1], ()),
+    ):
         yield f"{where}: {value!r} is none of {schema['enum']}"
     form = schema.get("format")
     if form in ("dateTime", "date-time") and isinstance(value, str) and value and not _TIME.fullmatch(value):

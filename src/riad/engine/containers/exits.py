@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from riad.engine.containers import held, memory_kills, restart, rootfs, sources
+from riad.engine.containers import health, held, memory_kills, restart, rootfs, sources
 from riad.engine.containers.engine import Engine
 from riad.engine.containers.logs.options import bounds
 from riad.engine.containers.model import Container, Phase
@@ -71,10 +71,13 @@ async def finish(engine: Engine, container: Container) -> None:
     code = ended.code if ended else _UNKNOWN
     policy = container.settings.host.restart
     again = restart.restarts(
-        policy, exit_code=code, count=container.restart_count, stopped_by_user=container.stopped_by_user
+        policy,
+        exit_code=code,
+        count=container.restart_count,
+        stopped_by_user=container.stopped_by_user,
+        unhealthy=companion.unhealthy,
     )
-    if companion.prober is not None:
-        companion.prober.cancel()
+    health.ended(engine, container)
     run = replace(
         container.run,
         pid=0,
@@ -150,7 +153,8 @@ async def settled(engine: Engine, container: Container) -> None:
 
 def restart_soon(engine: Engine, container: Container) -> None:
     companion = engine.registry.companion(container.id)
-    companion.restart_delay = restart.delay(before=companion.restart_delay, ran_for=_ran_for(container))
+    well_for = 0.0 if companion.unhealthy else _ran_for(container)
+    companion.restart_delay = restart.delay(before=companion.restart_delay, ran_for=well_for)
     companion.restarter = engine.spawn(_restart(engine, container, companion.restart_delay))
 
 

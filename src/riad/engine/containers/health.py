@@ -9,24 +9,21 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import signal
-from collections import deque
-from dataclasses import dataclass, field, replace
-from datetime import datetime
+from dataclasses import dataclass, replace
 
 from riad.engine.containers import exec as executing
+from riad.engine.containers import health_record, restart
 from riad.engine.containers.engine import Engine
+from riad.engine.containers.health_record import HEALTHY, STARTING, UNHEALTHY, Health, Probe, Verdict
 from riad.engine.containers.model import Container, Phase
 from riad.engine.containers.names import new_id
-from riad.engine.host import pidfd
+from riad.engine.host import processes
 from riad.kernel.faults import Fault
 from riad.oci.config import Healthcheck
 
-STARTING, HEALTHY, UNHEALTHY = "starting", "healthy", "unhealthy"
 _SECOND = 10**9
 _OUTPUT = 4096
-_KEPT = 5
-_TIMED_OUT = -1
+_FAILED = -1
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,31 +36,6 @@ class Check:
     start_period: float = 0.0
     start_interval: float = 5.0
     retries: int = 3
-
-
-@dataclass(frozen=True, slots=True)
-class Probe:
-    began: datetime
-    ended: datetime
-    code: int
-    output: str
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """`counted_at` is when the last failure that counts was, in seconds since the container's start."""
-
-    status: str = STARTING
-    streak: int = 0
-    counted_at: float | None = None
-
-
-@dataclass(slots=True)
-class Health:
-    """What is known of one running container."""
-
-    verdict: Verdict = Verdict()
-    log: deque[Probe] = field(default_factory=lambda: deque(maxlen=_KEPT))
 
 
 def check_of(health: Healthcheck | None, shell: tuple[str, ...] = ()) -> Check | None:
@@ -105,54 +77,105 @@ def pause_after(verdict: Verdict, check: Check) -> float:
     return min(check.start_interval, check.interval) if verdict.status == STARTING else check.interval
 
 
-def watch(engine: Engine, container: Container) -> None:
-    """Begins to probe a container that has just started or was found again; ends with it."""
+def watch(engine: Engine, container: Container, *, found: bool = False) -> None:
+    """Begins to probe a container that has just started, or goes on with one that was `found` running; ends with it."""
     config = container.settings.config
     check = check_of(config.healthcheck, config.shell)
     companion = engine.registry.companion(container.id)
     companion.health = None
     if check is not None:
-        companion.health = Health()
+        companion.health = (remembered(engine, container) if found else None) or Health()
         companion.prober = engine.spawn(_probe_on(engine, container, check, companion.health))
 
 
+def remembered(engine: Engine, container: Container) -> Health | None:
+    """What was known when the engine went away; None where nothing was."""
+    if container.settings.config.healthcheck is None:
+        return None
+    return health_record.load(engine.paths.folder(container.id))
+
+
+def ended(engine: Engine, container: Container) -> None:
+    """The container has come to its end: it is not healthy any more, as Docker has it."""
+    companion = engine.registry.companion(container.id)
+    if companion.prober is not None:
+        companion.prober.cancel()
+    if isinstance(companion.health, Health):
+        companion.health.verdict = replace(companion.health.verdict, status=UNHEALTHY)
+        health_record.save(engine.paths.folder(container.id), companion.health)
+
+
 async def _probe_on(engine: Engine, container: Container, check: Check, health: Health) -> None:
-    loop = asyncio.get_running_loop()
-    begin = loop.time()
+    await asyncio.sleep(_until_next(engine, check, health))
     while True:
         if engine.registry.fresh(container).phase is Phase.RUNNING:
             with contextlib.suppress(Fault):  # it is ending this moment: the watcher will say so
                 probe = await _probe(engine, container, check)
-                health.log.append(probe)
-                engine.counted.health_checks += 1
-                engine.counted.failed_checks += probe.code != 0
-                before = health.verdict.status
-                health.verdict = judge(health.verdict, check, code=probe.code, since_start=loop.time() - begin)
-                if health.verdict.status != before:
-                    engine.announce(container, f"health_status: {health.verdict.status}")
+                _count(engine, container, check, health, probe)
         await asyncio.sleep(pause_after(health.verdict, check))
+
+
+def _until_next(engine: Engine, check: Check, health: Health) -> float:
+    """Seconds to the first probe of this daemon's life: none for a new container."""
+    if not health.log:
+        return 0.0
+    since = (engine.clock.now() - health.log[-1].ended).total_seconds()
+    return max(0.0, pause_after(health.verdict, check) - since)
+
+
+def _count(engine: Engine, container: Container, check: Check, health: Health, probe: Probe) -> None:
+    started = container.run.started_at or probe.began
+    health.log.append(probe)
+    engine.counted.health_checks += 1
+    engine.counted.failed_checks += probe.code != 0
+    before = health.verdict.status
+    since_start = (probe.began - started).total_seconds()
+    health.verdict = judge(health.verdict, check, code=probe.code, since_start=since_start)
+    health_record.save(engine.paths.folder(container.id), health)
+    if health.verdict.status != before:
+        engine.announce(engine.registry.fresh(container), f"health_status: {health.verdict.status}")
+        if health.verdict.status == UNHEALTHY and restart.restarts_unhealthy(container):
+            from riad.engine.containers import unhealthy  # it stops containers, and so needs what needs this
+
+            engine.spawn(unhealthy.end(engine, container))
 
 
 async def _probe(engine: Engine, container: Container, check: Check) -> Probe:
     began = engine.clock.now()
     execution = executing.Exec(new_id(), container.id, executing.ExecWish(check.command, stdout=True, stderr=True))
+    executing.announce(engine, execution, f"exec_create: {' '.join(check.command)}")
     output = b""
     try:
         streams, followed = await executing.start(engine, execution)
     except Fault as fault:
         if engine.registry.fresh(container).phase is not Phase.RUNNING:
             raise
-        return Probe(began, engine.clock.now(), execution.exit_code or 1, fault.message)
+        return Probe(began, engine.clock.now(), _FAILED, fault.message)
     try:
         async with asyncio.timeout(check.timeout):
             async for batch in streams.output():
                 output = (output + b"".join(data for _, data in batch))[: _OUTPUT + 1]
             await asyncio.wait([followed])
-        code = execution.exit_code if execution.exit_code is not None else 1
+        code = execution.exit_code if execution.exit_code is not None else _FAILED
+        text = limited(output)
     except TimeoutError:
-        pidfd.send(execution.pid, signal.SIGKILL)
-        code = _TIMED_OUT
-        output = f"Health check exceeded timeout ({check.timeout:g}s)".encode()
+        processes.kill_tree(execution.pid)
+        code = _FAILED
+        text = f"Health check exceeded timeout ({duration(check.timeout)})" + (f": {limited(output)}" if output else "")
     finally:
         streams.close()
-    return Probe(began, engine.clock.now(), code, output.decode(errors="replace"))
+    return Probe(began, engine.clock.now(), code, text)
+
+
+def limited(output: bytes) -> str:
+    """What is kept of a probe's output; pure."""
+    return output[:_OUTPUT].decode(errors="replace") + ("..." if len(output) > _OUTPUT else "")
+
+
+def duration(seconds: float) -> str:
+    """As Go prints a duration: 500ms, 1.5s, 1m30s. Pure."""
+    if seconds < 1:
+        return f"{seconds * 1000:g}ms"
+    minutes, rest = divmod(seconds, 60)
+    hours, minutes = divmod(int(minutes), 60)
+    return (f"{hours}h" if hours else "") + (f"{minutes}m" if hours or minutes else "") + f"{rest:g}s"

@@ -70,7 +70,9 @@ def _was_let_go(engine: Engine, container: Container) -> bool:
 
 
 async def resume(engine: Engine, found: Survey, *, rebooted: bool) -> None:
-    """Acts on the survey, then starts what its policy wants started after a reboot of the host."""
+    """Acts on the survey, then starts what rests and is to run with the engine, whatever made that go away."""
+    for container in engine.registry:
+        engine.registry.companion(container.id).health = health.remembered(engine, container)
     for container in found.live:
         if container.phase is Phase.STARTING:
             container = engine.registry.change(
@@ -78,7 +80,7 @@ async def resume(engine: Engine, found: Survey, *, rebooted: bool) -> None:
             )
         container = _as_it_is(engine, container)
         exits.watch(engine, container)
-        health.watch(engine, container)
+        health.watch(engine, container, found=True)
     for container in found.half_started:
         await _take_back(engine, container)
     for container in found.ended:
@@ -90,13 +92,14 @@ async def resume(engine: Engine, found: Survey, *, rebooted: bool) -> None:
     for container in found.restarting:
         exits.restart_soon(engine, container)
     await sweep(engine, {container.id for container in found.live})
-    if rebooted:
-        for container in engine.registry:
-            if container.phase is Phase.EXITED and restart.starts_with_engine(container):
-                engine.spawn(_start(engine, container))
+    for container in engine.registry:
+        if container.phase is Phase.EXITED and restart.starts_with_engine(container):
+            engine.spawn(_start(engine, container))
     _log.info(
         "containers found again",
-        extra=logs.fields(live=len(found.live), ended=len(found.ended), half_started=len(found.half_started)),
+        extra=logs.fields(
+            live=len(found.live), ended=len(found.ended), half_started=len(found.half_started), rebooted=rebooted
+        ),
     )
 
 

@@ -36,7 +36,9 @@ class Companion:
     """Somebody waits for this end as a `stop`, which is told of before the end itself."""
     prober: asyncio.Task[None] | None = None
     health: Any = None
-    """`health.Health` of a running container that has a health check."""
+    """`health_record.Health` of a container that has a health check."""
+    unhealthy: bool = False
+    """Being ended because it is unhealthy: its restart policy decides on the rest."""
     process_gone: asyncio.Event = field(default_factory=asyncio.Event)
     """Set while no process of the container runs."""
 

@@ -45,6 +45,7 @@ async def begin(engine: Engine, container: Container) -> Container:
     engine.moves.hasten()
     companion = engine.registry.companion(container.id)
     await exits.settled(engine, container)
+    companion.unhealthy = False
     never_ran = container.run.started_at is None
     started = engine.registry.change(
         container, phase=Phase.STARTING, run=Run(), stopped_by_user=False, restart_count=container.restart_count

@@ -14,7 +14,7 @@ from riad.engine.containers.signals import signal_number
 from riad.engine.host import cgroups, facts, pidfd
 from riad.kernel.faults import Fault, Kind, conflict
 
-_DEFAULT_TIMEOUT = 10
+DEFAULT_TIMEOUT = 10
 _AFTER_KILL, _AFTER_ALL = 10.0, 20.0
 
 
@@ -38,7 +38,7 @@ async def _stop(engine: Engine, container: Container, *, number: int, timeout: i
     companion = engine.registry.companion(container.id)
     companion.stopping = True
     try:
-        await _end(engine, container, number, _DEFAULT_TIMEOUT if timeout is None else timeout)
+        await end(engine, container, number, DEFAULT_TIMEOUT if timeout is None else timeout)
     finally:
         companion.stopping = False
     return True
@@ -62,7 +62,8 @@ def give_up_restart(engine: Engine, container: Container) -> Container:
     return container
 
 
-async def _end(engine: Engine, container: Container, number: int, timeout: int) -> None:
+async def end(engine: Engine, container: Container, number: int, timeout: int) -> None:
+    """Asks it to end, and kills it after `timeout` seconds (-1: never). The caller holds its lock."""
     await send(engine, container, number)
     if container.phase is Phase.PAUSED:
         await engine.runtime.resume(container.id)  # a frozen process cannot even die

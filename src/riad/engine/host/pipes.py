@@ -8,6 +8,7 @@ import errno
 import fcntl
 import os
 import socket
+from collections.abc import Callable
 from pathlib import Path
 
 from riad.engine.host.pidfd import settle
@@ -26,6 +27,7 @@ class Pipe:
                 fcntl.fcntl(handle, fcntl.F_SETPIPE_SZ, _ROOM)
         self.handle = handle
         self._loop = asyncio.get_running_loop()
+        self._waiting: set[asyncio.Future[None]] = set()
 
     async def read(self, limit: int = 65536) -> bytes:
         """b"" at the end; a terminal whose last process has gone has ended."""
@@ -52,27 +54,32 @@ class Pipe:
                 await self._writable()
 
     async def _readable(self) -> None:
-        handle, done = self.handle, self._loop.create_future()
-        self._loop.add_reader(handle, settle, done)
-        try:
-            await done
-        finally:
-            self._loop.remove_reader(handle)
+        await self._ready(self._loop.add_reader, self._loop.remove_reader)
 
     async def _writable(self) -> None:
+        await self._ready(self._loop.add_writer, self._loop.remove_writer)
+
+    async def _ready(self, add: Callable[..., None], remove: Callable[[int], bool]) -> None:
+        """Until the descriptor is ready, or closed. A closed one may be somebody else's by now: hands off then."""
         handle, done = self.handle, self._loop.create_future()
-        self._loop.add_writer(handle, settle, done)
+        self._waiting.add(done)
+        add(handle, settle, done)
         try:
             await done
         finally:
-            self._loop.remove_writer(handle)
+            self._waiting.discard(done)
+            if self.handle == handle:
+                remove(handle)
 
     def close(self) -> None:
+        """Those who wait find the end."""
         handle, self.handle = self.handle, -1
         if handle >= 0:
             self._loop.remove_reader(handle)
             self._loop.remove_writer(handle)
             os.close(handle)
+        for done in self._waiting:
+            settle(done)
 
 
 def connect_packets(path: Path) -> socket.socket:

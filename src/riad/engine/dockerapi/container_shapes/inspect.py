@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from riad.engine.containers import bundle, linking
 from riad.engine.containers.create import network_mode
 from riad.engine.containers.engine import Engine
-from riad.engine.containers.health import Health
+from riad.engine.containers.health_record import Health
 from riad.engine.containers.model import Container, Phase
 from riad.engine.dockerapi.container_shapes.hostconfig import host_shape
 from riad.engine.dockerapi.container_shapes.parts import docker_status, endpoint_shapes, health_of, mount_shapes

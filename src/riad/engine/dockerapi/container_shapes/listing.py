@@ -6,7 +6,7 @@ from datetime import datetime
 
 from riad.engine.containers.create import network_mode
 from riad.engine.containers.engine import Engine
-from riad.engine.containers.health import STARTING, Health
+from riad.engine.containers.health_record import STARTING, Health
 from riad.engine.containers.model import Container, Phase
 from riad.engine.dockerapi.container_shapes.parts import docker_status, endpoint_shapes, health_of, mount_shapes
 from riad.engine.dockerapi.wire import Shape

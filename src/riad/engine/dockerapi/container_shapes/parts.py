@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from riad.engine.containers.engine import Engine
-from riad.engine.containers.health import Health
+from riad.engine.containers.health_record import Health
 from riad.engine.containers.model import Container, MountPoint, Phase
 from riad.engine.containers.mounting import clean_target
 from riad.engine.dockerapi.network_shapes import endpoint_shape
