@@ -17,7 +17,6 @@ import stat
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from ipaddress import IPv4Interface
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -79,14 +78,15 @@ from riad.engine.images.pull import Puller, Suggest, no_suggestion
 from riad.engine.images.push import Pusher
 from riad.engine.images.registry.places import RegistryOptions, parse_mirror
 from riad.engine.metrics.collect import Metrics
+from riad.engine.networks.flags import NetworkFlags
 from riad.engine.networks.model import Network
-from riad.engine.networks.networks import Networks, NetworkSettings
+from riad.engine.networks.networks import Networks
 from riad.engine.repair.known import Places
 from riad.engine.state import State
 from riad.engine.volumes.volumes import Volumes
 from riad.kernel import logs
 from riad.kernel.clock import SystemClock
-from riad.kernel.faults import conflict, denied, invalid
+from riad.kernel.faults import conflict, denied
 from riad.oci.digest import Digest
 from riad.oci.platform import host_platform
 
@@ -110,7 +110,7 @@ class EngineConfig:
     hosts: tuple[str, ...] = ("unix:///run/riad/engine.sock",)
     mirrors: tuple[str, ...] = ()
     insecure: tuple[str, ...] = ()
-    bip: str = ""
+    network: NetworkFlags = field(default_factory=NetworkFlags)
     userns_remap: str = ""
     group: str = _GROUP
     metrics_address: str = ""
@@ -250,7 +250,7 @@ def assemble(config: EngineConfig, *, suggest: Suggest = no_suggestion) -> Daemo
     Raises CONFLICT where another engine has the data root, UNAVAILABLE for programs that are missing.
     """
     clock = SystemClock()
-    settings = NetworkSettings(config.instance, config.exec_root, _bip(config.bip))
+    settings = config.network.settings(config.instance, config.exec_root)
     runtime = runc.detect(config.exec_root / "runtime")
     builds_runtime = runc.detect(config.exec_root / "runtime-builds")
     conmon_program = conmon.find()
@@ -356,18 +356,6 @@ def assemble(config: EngineConfig, *, suggest: Suggest = no_suggestion) -> Daemo
     if config.guard.insecure_loopback:
         app.middlewares.insert(1, programs_only)  # inside of the one that answers faults
     return Daemon(config, state, engine, nets, volume_store, builder, buildkit_parts, happenings, measured, app)
-
-
-def _bip(text: str) -> IPv4Interface | None:
-    if not text:
-        return None
-    try:
-        found = IPv4Interface(text)
-    except ValueError:
-        raise invalid(f"--bip {text}: expected an address with its prefix, such as 172.20.0.1/24") from None
-    if found.network.prefixlen > 30 or found.ip in (found.network.network_address, found.network.broadcast_address):
-        raise invalid(f"--bip {text}: expected the gateway's own address with a prefix of at most 30")
-    return found
 
 
 def _init_program() -> str | None:

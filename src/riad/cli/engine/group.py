@@ -67,6 +67,20 @@ COMMANDS = {
 )
 @click.option("--metrics-addr", default="", help="HOST:PORT for Prometheus' GET /metrics, such as 127.0.0.1:9323.")
 @click.option("--bip", default="", help="Address and prefix of the default bridge, such as 172.20.0.1/24.")
+@click.option("--fixed-cidr", default="", help="Part of that network from which containers get addresses.")
+@click.option("--ipv6", is_flag=True, help="IPv6 on the default bridge too, from the engine's own prefix.")
+@click.option("--fixed-cidr-v6", default="", help="IPv6 subnet of the default bridge, such as fd00:1::/64.")
+@click.option("--ip", default="", help="Address of this host to publish ports on that name none. [default: all]")
+@click.option(
+    "--default-address-pool",
+    "pools",
+    multiple=True,
+    metavar="base=SUBNET,size=BITS",
+    help="Where subnets of networks that name none come from; repeatable.",
+)
+@click.option("--dns", multiple=True, help="Name server of containers that name none; repeatable.")
+@click.option("--dns-search", multiple=True, help="Search domain of containers that name none; repeatable.")
+@click.option("--dns-opt", multiple=True, help="Resolver option of containers that name none; repeatable.")
 @click.option(
     "--userns-remap",
     default="",
@@ -99,6 +113,14 @@ def engine(
     insecure: tuple[str, ...],
     metrics_addr: str,
     bip: str,
+    fixed_cidr: str,
+    ipv6: bool,
+    fixed_cidr_v6: str,
+    ip: str,
+    pools: tuple[str, ...],
+    dns: tuple[str, ...],
+    dns_search: tuple[str, ...],
+    dns_opt: tuple[str, ...],
     userns_remap: str,
     log_level: str,
     debug: bool,
@@ -111,6 +133,7 @@ def engine(
     from riad.base.recipes import suggestion
     from riad.engine.access.addresses import Guard
     from riad.engine.daemon import EngineConfig, run
+    from riad.engine.networks.flags import NetworkFlags
     from riad.kernel import logs
 
     level = "debug" if debug else {"warn": "warning", "fatal": "critical"}.get(log_level, log_level)
@@ -122,7 +145,7 @@ def engine(
         mirrors=mirrors,
         insecure=insecure,
         metrics_address=metrics_addr,
-        bip=bip,
+        network=NetworkFlags(bip, fixed_cidr, ipv6, fixed_cidr_v6, ip, pools, dns, dns_search, dns_opt),
         userns_remap=userns_remap,
         group=group,
         guard=Guard(_tls(tlscacert, tlscert, tlskey, verify=tlsverify), insecure_loopback),

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from ipaddress import IPv4Interface, IPv4Network, IPv6Network
 from pathlib import Path
 
@@ -36,6 +36,7 @@ from riad.engine.networks.model import (
     Driver,
     Endpoint,
     EndpointWish,
+    NameWishes,
     Network,
     PortBinding,
     PublishedPort,
@@ -60,7 +61,8 @@ class NetworkSettings:
     """`instance`: hexadecimal digits, 8 or more, that are this engine's alone (they name its table, bridge, links).
 
     The rest is dockerd's: `bip`, `fixed_cidr`, `ipv6`, `fixed_cidr_v6` and `host_binding` (`--ip`) shape the default
-    bridge, `sources` (`--default-address-pool`) are where subnets come from.
+    bridge, `sources` (`--default-address-pool`) are where subnets come from, `names`
+    (`--dns`, `--dns-search`, `--dns-opt`) what containers get that ask for nothing of it themselves.
     """
 
     instance: str
@@ -71,6 +73,7 @@ class NetworkSettings:
     fixed_cidr_v6: IPv6Network | None = None
     host_binding: str = "0.0.0.0"  # noqa: S104 -- Docker's default
     sources: tuple[Source, ...] = DEFAULT_SOURCES
+    names: NameWishes = field(default_factory=NameWishes)
 
     @property
     def table(self) -> str:
@@ -93,7 +96,7 @@ class Networks:
         self._wiring = Wiring(settings.instance, settings.exec_root / "netns")
         self._directory = Directory(NetworkStore(state))
         self._ports = HostPorts()
-        self._names = NameService(self._directory)
+        self._names = NameService(self._directory, defaults=settings.names)
         self._sweeper = Sweeper(self._wiring)
         self._gate = Gate(self._firewall, self._nft.listing, own_table=settings.table, is_own=self._wiring.owns)
         self._beside = Beside(settings.table)

@@ -8,6 +8,7 @@ rules outlive the daemon, the sockets do not; they are taken again at start wher
 from __future__ import annotations
 
 import errno
+import resource
 import socket
 from collections.abc import Iterable, Iterator, Sequence
 
@@ -16,6 +17,9 @@ from riad.engine.networks.published import EVERY_ADDRESS, EVERY_ADDRESS6
 from riad.kernel.faults import Fault, Kind, unsupported
 
 FIRST_RANDOM, LAST_RANDOM = 32768, 60999
+
+_ROOM = 256
+"""Descriptors that stay free for everything else."""
 
 _Key = tuple[str, str, int]
 
@@ -69,6 +73,8 @@ class HostPorts:
         self._addresses.clear()
 
     def _hold(self, port: PublishedPort, held: socket.socket | None) -> None:
+        if len(self._held) % _ROOM == 0:
+            _make_room(len(self._held) + 2 * _ROOM)
         self._held[_key(port)] = held
         self._addresses.setdefault((port.proto, port.host_port), []).append(port.host_ip)
 
@@ -112,6 +118,15 @@ class HostPorts:
             if host_ip == port.host_ip or (every in (host_ip, port.host_ip) and _same_family(host_ip, every)):
                 return True
         return False
+
+
+def _make_room(sockets: int) -> None:
+    """The usual soft limit of 1024 open files is soon reached; raised as it is needed and no further."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = sockets + 3 * _ROOM
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        limit = wanted * 2 if hard == resource.RLIM_INFINITY else min(hard, wanted * 2)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
 
 
 def _same_family(one: str, other: str) -> bool:

@@ -18,21 +18,28 @@ from riad.engine.networks.dns.names import Asker, asker, asker_of, resolve, reve
 from riad.engine.networks.dns.server import PORT, NameServer
 from riad.engine.networks.endpoints import Own, way_out
 from riad.engine.networks.files import ResolvConf, read_resolv_conf, resolv_conf
-from riad.engine.networks.model import Address, Network
+from riad.engine.networks.model import Address, NameWishes, Network
 from riad.engine.networks.ruleset import ResolverRule, Rule
 from riad.engine.networks.store import SandboxRow
 from riad.kernel import logs
 
 _log = logs.named("engine.dns")
 
+_NOTHING = NameWishes()
 INSIDE = IPv4Address("127.0.0.11")
 """Where Docker's own resolver is in every container."""
 
 
 class NameService:
     def __init__(
-        self, directory: Directory, *, host_file: Path = Path("/etc/resolv.conf"), upstream_port: int = forward.PORT
+        self,
+        directory: Directory,
+        *,
+        host_file: Path = Path("/etc/resolv.conf"),
+        upstream_port: int = forward.PORT,
+        defaults: NameWishes = _NOTHING,
     ) -> None:
+        self._defaults = defaults
         self._directory = directory
         self._host_file = host_file
         self._upstream_port = upstream_port
@@ -105,14 +112,15 @@ class NameService:
     def resolv_conf(self, row: SandboxRow, own: Own) -> str:
         """The text of the container's /etc/resolv.conf."""
         host = self._host()
-        search = row.names.search or host.search
-        options = row.names.options or host.options
+        search = row.names.search or self._defaults.search or host.search
+        options = row.names.options or self._defaults.options or host.options
+        asked = row.names.servers or self._defaults.servers
         if row.on_host:
-            return resolv_conf(row.names.servers or host.servers, search, options)
+            return resolv_conf(asked or host.servers, search, options)
         named = [pair for pair in own if pair[0].has_names]
         if not named:
             ipv6 = any(endpoint.address6 is not None for _, endpoint in own)
-            servers = row.names.servers or host.reachable(ipv6=ipv6) or self._default_gateway()
+            servers = asked or host.reachable(ipv6=ipv6) or self._default_gateway()
             return resolv_conf(servers, search, options)
         if not any(option.startswith("ndots:") for option in options):
             options = (*options, "ndots:0")  # a container's name is tried as it is before any search domain
@@ -148,7 +156,8 @@ class NameService:
             return own if by_tcp or len(own) <= message.LARGEST_DATAGRAM else message.shortened(query)
         if who is not None and not who.may_ask_outside:
             return message.failure(query, Code.SERVER_FAILURE)
-        servers = (who.row.names.servers if who is not None else ()) or self._host().servers
+        own_servers = who.row.names.servers if who is not None else ()
+        servers = own_servers or self._defaults.servers or self._host().servers
         ask = forward.by_tcp if by_tcp else forward.by_udp
         response = await ask(query, data, servers, port=self._upstream_port)
         return response or message.failure(query, Code.SERVER_FAILURE)
