@@ -45,7 +45,8 @@ def put(sql: Sql, path: str, *, digest: str, size: int, now: int) -> None:
     if not path:
         raise invalid("Invalid path: a file needs a name")
     below = f"{path}/"
-    if sql.row("SELECT 1 FROM ml_artifact WHERE folder = ? OR (folder >= ? AND folder < ?) LIMIT 1", (path, below, f"{path}0")):
+    inside = "SELECT 1 FROM ml_artifact WHERE folder = ? OR (folder >= ? AND folder < ?) LIMIT 1"
+    if sql.row(inside, (path, below, _after(below))):
         raise invalid(f"Invalid path: {path} is a folder")
     sql.run(
         "INSERT INTO ml_artifact (path, folder, size, digest, modified) VALUES (?, ?, ?, ?, ?) "
@@ -69,9 +70,7 @@ def listing(sql: Sql, folder: str) -> tuple[list[str], list[File]]:
         for row in sql.rows("SELECT path, size, digest FROM ml_artifact WHERE folder = ? ORDER BY path", (folder,))
     ]
     below = f"{folder}/" if folder else ""
-    rows = sql.rows(
-        "SELECT DISTINCT folder FROM ml_artifact WHERE folder >= ? AND folder < ?", (below, _after(below))
-    )
+    rows = sql.rows("SELECT DISTINCT folder FROM ml_artifact WHERE folder >= ? AND folder < ?", (below, _after(below)))
     names = {row[0].removeprefix(below).partition("/")[0] for row in rows if row[0] != folder}
     return [below + name for name in sorted(names) if name], files
 

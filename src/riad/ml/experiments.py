@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from riad.kernel.clock import Clock
+from riad.kernel.db import Database
 from riad.kernel.faults import conflict, invalid, not_found
 from riad.ml import names
-from riad.ml.sql import Sql, marks
+from riad.ml.sql import Sql, marks, record, writing
 
 DEFAULT = "Default"
 SHARED = 0
@@ -58,6 +60,17 @@ def ensure_default(sql: Sql, *, project_id: int, now: int) -> int:
     """The id of the space's experiment for runs that name none."""
     found = sql.row("SELECT id FROM ml_experiment WHERE project_id = ? AND name = ?", (project_id, DEFAULT))
     return int(found[0]) if found else create(sql, project_id=project_id, name=DEFAULT, tags={}, now=now)
+
+
+def ensure_first(database: Database, *, clock: Clock) -> None:
+    """The experiment of number 0, for runs of nobody's project that name none: clients count on it."""
+    now = int(clock.now().timestamp() * 1000)
+    with writing(database) as sql:
+        sql.run(
+            "INSERT INTO ml_experiment (id, project_id, name, artifact_location, deleted, created, updated) "
+            "VALUES (0, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+            (SHARED, DEFAULT, "mlflow-artifacts:/0", False, now, now),
+        )
 
 
 def get(sql: Sql, experiment_id: int) -> Experiment:
@@ -122,7 +135,7 @@ def delete_tag(sql: Sql, experiment_id: int, key: str) -> None:
 def put_tags(sql: Sql, table: str, owner: str, owner_id: int, tags: Iterable[tuple[str, str]]) -> None:
     """Sets tags in one of the tables of that shape."""
     sql.many(
-        f"INSERT INTO {table} ({owner}, key, value) VALUES (?, ?, ?) "  # noqa: S608 -- names of our own
+        f"INSERT INTO {table} ({owner}, key, value) VALUES (?, ?, ?) "
         f"ON CONFLICT ({owner}, key) DO UPDATE SET value = excluded.value",
         [(owner_id, key, value) for key, value in tags],
     )
@@ -132,7 +145,7 @@ def tags_of(sql: Sql, table: str, owner: str, ids: Sequence[int]) -> dict[int, d
     """owner's id → key → value"""
     found: dict[int, dict[str, str]] = {each: {} for each in ids}
     if ids:
-        statement = f"SELECT {owner}, key, value FROM {table} WHERE {owner} IN ({marks(ids)}) ORDER BY key"  # noqa: S608
+        statement = f"SELECT {owner}, key, value FROM {table} WHERE {owner} IN ({marks(ids)}) ORDER BY key"
         for owner_id, key, value in sql.rows(statement, ids):
             found[owner_id][key] = value
     return found
@@ -144,6 +157,6 @@ def _check_active(experiment: Experiment) -> None:
 
 
 def _load(sql: Sql, condition: str, values: Sequence[object]) -> list[Experiment]:
-    rows = sql.rows(f"SELECT {_COLUMNS} FROM ml_experiment WHERE {condition}", values)  # noqa: S608 -- ours
+    rows = sql.rows(f"SELECT {_COLUMNS} FROM ml_experiment WHERE {condition}", values)
     tags = tags_of(sql, "ml_experiment_tag", "experiment_id", [row[0] for row in rows])
-    return [Experiment(*row[:4], bool(row[4]), *row[5:], tags=tags[row[0]]) for row in rows]
+    return [record(Experiment, [*row[:4], bool(row[4]), *row[5:]], tags=tags[row[0]]) for row in rows]

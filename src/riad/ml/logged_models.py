@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 from riad.kernel.faults import invalid, not_found
 from riad.ml import names
 from riad.ml.experiments import Experiment, put_tags, tags_of
-from riad.ml.runs import Metric, finite
+from riad.ml.runs import Metric, column
 from riad.ml.search import grammar, statement
 from riad.ml.search.grammar import COMPARISONS, TEXT, Attribute, Subject
 from riad.ml.search.statement import Keyed, Text
-from riad.ml.sql import Sql, marks
+from riad.ml.sql import Row, Sql, marks, record
 
 PENDING, READY, FAILED = "LOGGED_MODEL_PENDING", "LOGGED_MODEL_READY", "LOGGED_MODEL_UPLOAD_FAILED"
 STATUSES = (PENDING, READY, FAILED)
@@ -66,7 +66,7 @@ class NewModel:
 def create(sql: Sql, experiment: Experiment, wanted: NewModel, *, now: int) -> str:
     """The new model's id. Raises INVALID."""
     name = wanted.name or f"model-{secrets.token_hex(4)}"
-    if any(letter in name for letter in '/:.%"\''):
+    if any(letter in name for letter in "/:.%\"'"):
         raise invalid(f"Invalid model name ({name!r}): it cannot contain '/', ':', '.', '%', '\"' or \"'\"")
     uuid = f"m-{secrets.token_hex(16)}"
     found = sql.row(
@@ -151,7 +151,16 @@ def log_metrics(sql: Sql, run_uuid: str, metrics: Sequence[tuple[str, str, str, 
         "is_nan = excluded.is_nan, timestamp = excluded.timestamp, step = excluded.step "
         "WHERE (excluded.step, excluded.timestamp) >= (ml_logged_model_metric.step, ml_logged_model_metric.timestamp)",
         [
-            (ids[uuid], key, name, digest, run_uuid, *((0.0, True) if value != value else (finite(value), False)), at, step)
+            (
+                ids[uuid],
+                key,
+                name,
+                digest,
+                run_uuid,
+                *column(value),
+                at,
+                step,
+            )
             for uuid, name, digest, (key, value, at, step) in metrics
         ],
     )
@@ -211,13 +220,17 @@ def search(sql: Sql, question: Question) -> list[LoggedModel]:
     metrics = [each for each in conditions if each.kind == "metric"]
     for condition in metrics:
         compared = statement.comparison("value", condition, sqlite=sql.sqlite)
-        pieces.append(_on(question.datasets, Text(f"key = ? AND NOT is_nan AND {compared.sql}", [condition.key, *compared.values])))
+        pieces.append(
+            _on(
+                question.datasets, Text(f"key = ? AND NOT is_nan AND {compared.sql}", [condition.key, *compared.values])
+            )
+        )
     if question.datasets and not metrics:
         pieces.append(_on(question.datasets, Text("1 = 1")))
     pieces.append(Text(f"m.experiment_id IN ({marks(question.experiment_ids)})", list(question.experiment_ids)))
     terms, values = _ordering(question.order_by)
     rows = sql.rows(
-        f"SELECT {_COLUMNS} FROM ml_logged_model m "  # noqa: S608 -- built of our own names
+        f"SELECT {_COLUMNS} FROM ml_logged_model m "
         f"WHERE NOT m.deleted AND {' AND '.join(piece.sql for piece in pieces)} "
         f"ORDER BY {', '.join([*terms, 'm.created DESC', 'm.id DESC'])} LIMIT ? OFFSET ?",
         [*(value for piece in pieces for value in piece.values), *values, question.limit, question.offset],
@@ -232,7 +245,7 @@ def _on(datasets: Sequence[tuple[str, str]], wanted: Text) -> Text:
         either = " OR ".join("(dataset_name = ? AND (? = '' OR dataset_digest = ?))" for _ in datasets)
         among = Text(f" AND ({either})", [value for name, digest in datasets for value in (name, digest, digest)])
     return Text(
-        f"m.id IN (SELECT model_id FROM ml_logged_model_metric WHERE {wanted.sql}{among.sql})",  # noqa: S608
+        f"m.id IN (SELECT model_id FROM ml_logged_model_metric WHERE {wanted.sql}{among.sql})",
         [*wanted.values, *among.values],
     )
 
@@ -259,20 +272,17 @@ def _ordering(orders: Sequence[OrderBy]) -> tuple[list[str], list[object]]:
     return terms, values
 
 
-def _whole(sql: Sql, rows: Sequence[Sequence[object]]) -> list[LoggedModel]:
-    ids: list[int] = [row[0] for row in rows]  # type: ignore[misc]
+def _whole(sql: Sql, rows: Sequence[Row]) -> list[LoggedModel]:
+    ids = [row[0] for row in rows]
     tags = tags_of(sql, "ml_logged_model_tag", "model_id", ids)
     params = tags_of(sql, "ml_logged_model_param", "model_id", ids)
     metrics: dict[int, list[ModelMetric]] = {each: [] for each in ids}
     if ids:
         for model_id, key, value, is_nan, at, step, run_uuid, name, digest in sql.rows(
             "SELECT model_id, key, value, is_nan, timestamp, step, run_uuid, dataset_name, dataset_digest "
-            f"FROM ml_logged_model_metric WHERE model_id IN ({marks(ids)})",  # noqa: S608 -- `?`
+            f"FROM ml_logged_model_metric WHERE model_id IN ({marks(ids)})",
             ids,
         ):
             number = float("nan") if is_nan else value
             metrics[model_id].append(ModelMetric(key, number, at, step, run_uuid, name, digest))
-    return [
-        LoggedModel(*row, tags=tags[row[0]], params=params[row[0]], metrics=metrics[row[0]])  # type: ignore[arg-type,index]
-        for row in rows
-    ]
+    return [record(LoggedModel, row, tags=tags[row[0]], params=params[row[0]], metrics=metrics[row[0]]) for row in rows]

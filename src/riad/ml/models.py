@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from riad.kernel.faults import conflict, invalid, not_found
 from riad.ml import names
 from riad.ml.experiments import put_tags, tags_of
-from riad.ml.sql import Sql, marks
+from riad.ml.sql import Sql, marks, record
 
 STAGES = ("None", "Staging", "Production", "Archived")
 _STAGE = {stage.lower(): stage for stage in STAGES}
@@ -99,23 +99,26 @@ def whole(sql: Sql, ids: Sequence[int]) -> list[Model]:
     """These models with all that belongs to them, in this order."""
     if not ids:
         return []
-    rows = {row[0]: row for row in sql.rows(f"SELECT {_MODEL} FROM ml_model m WHERE m.id IN ({marks(ids)})", ids)}  # noqa: S608
+    rows = {row[0]: row for row in sql.rows(f"SELECT {_MODEL} FROM ml_model m WHERE m.id IN ({marks(ids)})", ids)}
     tags = tags_of(sql, "ml_model_tag", "model_id", ids)
     aliases: dict[int, dict[str, int]] = {each: {} for each in ids}
     for model_id, alias, version in sql.rows(
-        f"SELECT model_id, alias, version FROM ml_model_alias WHERE model_id IN ({marks(ids)}) ORDER BY alias", ids  # noqa: S608
+        f"SELECT model_id, alias, version FROM ml_model_alias WHERE model_id IN ({marks(ids)}) ORDER BY alias",
+        ids,
     ):
         aliases[model_id][alias] = version
     newest: dict[int, list[Version]] = {each: [] for each in ids}
     chosen = (
         "v.id IN (SELECT n.id FROM ml_model_version n JOIN (SELECT model_id, stage, max(version) AS newest "
-        f"FROM ml_model_version WHERE model_id IN ({marks(ids)}) GROUP BY model_id, stage) g "  # noqa: S608
+        f"FROM ml_model_version WHERE model_id IN ({marks(ids)}) GROUP BY model_id, stage) g "
         "ON n.model_id = g.model_id AND n.version = g.newest)"
     )
     for each in _versions(sql, chosen, ids):
         newest[each.model_id].append(each)
     return [
-        Model(*rows[each], tags=tags[each], aliases=aliases[each], latest=newest[each]) for each in ids if each in rows
+        record(Model, rows[each], tags=tags[each], aliases=aliases[each], latest=newest[each])
+        for each in ids
+        if each in rows
     ]
 
 
@@ -137,7 +140,7 @@ def delete(sql: Sql, model: Model) -> None:
     for row in sql.rows("SELECT id FROM ml_model_version WHERE model_id = ?", (model.id,)):
         sql.run("DELETE FROM ml_model_version_tag WHERE version_id = ?", row)
     for table in ("ml_model_version", "ml_model_alias", "ml_model_tag"):
-        sql.run(f"DELETE FROM {table} WHERE model_id = ?", (model.id,))  # noqa: S608 -- ours
+        sql.run(f"DELETE FROM {table} WHERE model_id = ?", (model.id,))
     sql.run("DELETE FROM ml_model WHERE id = ?", (model.id,))
 
 
@@ -275,7 +278,7 @@ def versions(sql: Sql, ids: Sequence[int]) -> list[Version]:
 
 def _versions(sql: Sql, condition: str, values: Sequence[object]) -> list[Version]:
     rows = sql.rows(
-        f"SELECT {_VERSION} FROM ml_model_version v JOIN ml_model m ON m.id = v.model_id "  # noqa: S608 -- ours
+        f"SELECT {_VERSION} FROM ml_model_version v JOIN ml_model m ON m.id = v.model_id "
         f"WHERE {condition} ORDER BY v.model_id, v.version",
         values,
     )
@@ -285,8 +288,8 @@ def _versions(sql: Sql, condition: str, values: Sequence[object]) -> list[Versio
     models = sorted({row[1] for row in rows})
     aliases: dict[tuple[int, int], list[str]] = {}
     for model_id, alias, version in sql.rows(
-        f"SELECT model_id, alias, version FROM ml_model_alias WHERE model_id IN ({marks(models)}) ORDER BY alias",  # noqa: S608
+        f"SELECT model_id, alias, version FROM ml_model_alias WHERE model_id IN ({marks(models)}) ORDER BY alias",
         models,
     ):
         aliases.setdefault((model_id, version), []).append(alias)
-    return [Version(*row, tags=tags[row[0]], aliases=aliases.get((row[1], row[3]), [])) for row in rows]
+    return [record(Version, row, tags=tags[row[0]], aliases=aliases.get((row[1], row[3]), [])) for row in rows]

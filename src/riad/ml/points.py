@@ -61,9 +61,7 @@ class Series:
     def at(self, wanted: set[int]) -> list[Point]:
         """The points of these steps, each once, ordered by step, time and value."""
         found = [
-            (step, self.times[place], self.values[place])
-            for place, step in enumerate(self.steps)
-            if step in wanted
+            (step, self.times[place], self.values[place]) for place, step in enumerate(self.steps) if step in wanted
         ]
         found.sort(key=lambda point: (point[0], point[1], _comparable(point[2])))
         return _once(found)

@@ -1,4 +1,4 @@
-"""Runs: one execution each of somebody's training code, with what it logs: parameters, tags, metrics, inputs, outputs."""
+"""Runs: executions of somebody's training code, and what it logs: parameters, tags, metrics, inputs, outputs."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from riad.kernel.faults import invalid, not_found
 from riad.ml import names
 from riad.ml.experiments import put_tags, tags_of
 from riad.ml.points import LARGEST, Series, encode
-from riad.ml.sql import Sql, marks
+from riad.ml.sql import Sql, marks, record
 
 STATUSES = ("RUNNING", "SCHEDULED", "FINISHED", "FAILED", "KILLED")
 ENDED = ("FINISHED", "FAILED", "KILLED")
 NAME_TAG = "mlflow.runName"
 USER_TAG = "mlflow.user"
+CONTEXT_TAG = "mlflow.data.context"
+"""Of a dataset that a run read: what for."""
 MODELS_TAG = "mlflow.log-model.history"
 
-COLUMNS = (
-    "r.id, r.uuid, r.experiment_id, r.name, r.user_id, r.status, r.started, r.ended, r.deleted, r.artifact_uri"
-)
+COLUMNS = "r.id, r.uuid, r.experiment_id, r.name, r.user_id, r.status, r.started, r.ended, r.deleted, r.artifact_uri"
 Metric = tuple[str, float, int, int]
 """(key, value, milliseconds since 1970, step)"""
 
@@ -138,7 +138,7 @@ def get(sql: Sql, uuid: str) -> Run:
 
 def of_row(row: Sequence[object]) -> Run:
     """From a row of `COLUMNS`."""
-    return Run(*row[:8], bool(row[8]), row[9])  # type: ignore[arg-type]
+    return record(Run, [*row[:8], bool(row[8]), row[9]])
 
 
 def check_active(found: Place, uuid: str) -> None:
@@ -191,18 +191,13 @@ def delete_tag(sql: Sql, found: Place, uuid: str, key: str) -> None:
 
 
 def log_params(sql: Sql, found: Place, params: Sequence[tuple[str, str]]) -> None:
-    """Parameters never change: the same value again is fine. Raises INVALID that names the parameter and both values."""
+    """Parameters never change; the same value again is fine. Raises INVALID that names parameter and values."""
     for key, value in params:
         names.key(key, "parameter")
         names.bounded(value, names.LONGEST_PARAM, f"The value of parameter '{key}'")
     names.unique(key for key, _ in params)
-    known = {
-        key: value
-        for key, value in sql.rows(
-            f"SELECT key, value FROM ml_param WHERE run_id = ? AND key IN ({marks(params)})",  # noqa: S608 -- `?`
-            (found.id, *(key for key, _ in params)),
-        )
-    }
+    among = f"SELECT key, value FROM ml_param WHERE run_id = ? AND key IN ({marks(params)})"
+    known: dict[str, str] = dict(sql.rows(among, (found.id, *(key for key, _ in params))))
     for key, value in params:
         if known.get(key, value) != value:
             raise invalid(
@@ -233,8 +228,7 @@ def log_metrics(sql: Sql, found: Place, metrics: Sequence[Metric]) -> None:
         _, values, times, steps = zip(*group, strict=True)
         blocks.append((found.id, key, len(group), encode(steps, times, list(map(finite, values)))))
         _, value, at, step = max(group, key=_order) if len(group) > 1 else group[0]
-        is_nan = value != value
-        newest.append((found.id, key, 0.0 if is_nan else finite(value), is_nan, at, step))
+        newest.append((found.id, key, *column(value), at, step))
     sql.many(_ADD_POINTS, blocks)
     sql.many(_ADD_LATEST, newest)
 
@@ -242,6 +236,11 @@ def log_metrics(sql: Sql, found: Place, metrics: Sequence[Metric]) -> None:
 def finite(value: float) -> float:
     """Infinity as the largest number; NaN stays."""
     return LARGEST if value == float("inf") else -LARGEST if value == float("-inf") else value
+
+
+def column(value: float) -> tuple[float, bool]:
+    """A value as it is kept to be searched: a number, and whether it is none (SQLite knows no NaN)."""
+    return (0.0, True) if value != value else (finite(value), False)
 
 
 def _order(metric: Metric) -> tuple[int, int, float]:
@@ -282,15 +281,17 @@ def logged(sql: Sql, ids: Sequence[int]) -> dict[int, Logged]:
         return found
     among = f"run_id IN ({marks(ids)})"
     for run_id, key, value, is_nan, at, step in sql.rows(
-        f"SELECT run_id, key, value, is_nan, timestamp, step FROM ml_latest WHERE {among}", ids  # noqa: S608 -- `?`
+        f"SELECT run_id, key, value, is_nan, timestamp, step FROM ml_latest WHERE {among}",
+        ids,
     ):
         found[run_id].metrics.append((key, float("nan") if is_nan else value, at, step))
-    for run_id, key, value in sql.rows(f"SELECT run_id, key, value FROM ml_param WHERE {among}", ids):  # noqa: S608
+    for run_id, key, value in sql.rows(f"SELECT run_id, key, value FROM ml_param WHERE {among}", ids):
         found[run_id].params.append((key, value))
-    for run_id, key, value in sql.rows(f"SELECT run_id, key, value FROM ml_tag WHERE {among}", ids):  # noqa: S608
+    for run_id, key, value in sql.rows(f"SELECT run_id, key, value FROM ml_tag WHERE {among}", ids):
         found[run_id].tags.append((key, value))
     for run_id, kind, model_id, step in sql.rows(
-        f"SELECT run_id, kind, model_id, step FROM ml_run_model WHERE {among}", ids  # noqa: S608
+        f"SELECT run_id, kind, model_id, step FROM ml_run_model WHERE {among}",
+        ids,
     ):
         found[run_id].models.append((kind, model_id, step))
     _add_datasets(sql, found, ids)
@@ -300,11 +301,11 @@ def logged(sql: Sql, ids: Sequence[int]) -> dict[int, Logged]:
 def _add_datasets(sql: Sql, found: dict[int, Logged], ids: Sequence[int]) -> None:
     rows = sql.rows(
         "SELECT i.run_id, d.name, d.digest, d.source_type, d.source, d.schema, d.profile, i.tags "
-        f"FROM ml_run_dataset i JOIN ml_dataset d ON d.id = i.dataset_id WHERE i.run_id IN ({marks(ids)})",  # noqa: S608
+        f"FROM ml_run_dataset i JOIN ml_dataset d ON d.id = i.dataset_id WHERE i.run_id IN ({marks(ids)})",
         ids,
     )
     for run_id, *dataset, tags in rows:
-        found[run_id].datasets.append(DatasetInput(*dataset, tags=json.loads(tags)))
+        found[run_id].datasets.append(record(DatasetInput, dataset, tags=json.loads(tags)))
 
 
 def log_datasets(sql: Sql, found: Place, datasets: Sequence[DatasetInput]) -> None:

@@ -57,6 +57,11 @@ class Sql:
         self._cursor.close()
 
 
+def record(kind: Callable[..., T], row: Sequence[Any], **more: Any) -> T:
+    """A value of a class whose first fields are a row's columns, in order."""
+    return kind(*row, **more)
+
+
 def marks(values: Sequence[Any]) -> str:
     """Placeholders for `IN (…)`; there has to be at least one value."""
     return ", ".join("?" * len(values))
@@ -66,6 +71,17 @@ def marks(values: Sequence[Any]) -> str:
 def reading(database: Database) -> Iterator[Sql]:
     """One consistent view. Blocking: not for an event loop."""
     with database.engine.connect() as connection, connection.begin():
+        sql = Sql(connection)
+        try:
+            yield sql
+        finally:
+            sql.close()
+
+
+@contextmanager
+def writing(database: Database) -> Iterator[Sql]:
+    """One transaction, committed at the end. Blocking: for work that is not a client's; theirs goes by `Writer`."""
+    with database.engine.connect().execution_options(riad_write=True) as connection, connection.begin():
         sql = Sql(connection)
         try:
             yield sql
@@ -117,14 +133,9 @@ class Writer:
 
     def _commit(self, group: list[_Job]) -> None:
         try:
-            with (
-                self._database.engine.connect().execution_options(riad_write=True) as connection,
-                connection.begin(),
-            ):
-                sql = Sql(connection)
+            with writing(self._database) as sql:
                 for job in group:
                     job.carry_out(sql, alone=len(group) == 1)
-                sql.close()
         except Exception as error:
             expected = len(group) == 1 and error is group[0].error
             if not expected:

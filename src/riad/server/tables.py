@@ -6,5 +6,6 @@ import riad.deploy.store
 import riad.forge.store
 import riad.identity.store
 import riad.kernel.outbox
+import riad.ml.store
 import riad.pipelines.store
 import riad.registry.store  # noqa: F401

@@ -15,6 +15,7 @@ from riad.kernel import logs, outbox
 from riad.kernel.blobs import BlobStore
 from riad.kernel.clock import Clock
 from riad.kernel.db import Database
+from riad.ml import upkeep as ml
 from riad.registry import garbage, policy
 from riad.registry.uploads import Parts
 
@@ -43,13 +44,14 @@ class Upkeep:
     def once(self) -> None:
         outbox.prune(self.database, clock=self.clock)
         self.blobs.tidy(before=self.clock.now() - ABANDONED)
+        joined = ml.tidy(self.database, self.blobs, clock=self.clock)
         tidied = housekeeping.tidy_due(self.database, self.repositories)
         with self.database.write() as session:
             policy.clean_due(session, clock=self.clock)
         collected = garbage.collect(
             self.database, self.blobs, self.parts, clock=self.clock, sweep_untagged=True, pinned=pinned_digests
         )
-        log.info("tidied", extra=logs.fields(repositories=tidied, freed_bytes=collected.freed))
+        log.info("tidied", extra=logs.fields(repositories=tidied, freed_bytes=collected.freed, joined_metrics=joined))
 
 
 def pinned_digests(session: Session) -> frozenset[str]:

@@ -6,6 +6,7 @@ edge there are no roll-outs.
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -30,6 +31,8 @@ from riad.forge.source import ForgeSource
 from riad.kernel.blobs import FolderBlobs
 from riad.kernel.clock import Clock, SystemClock
 from riad.kernel.db import Database
+from riad.ml import experiments
+from riad.ml.sql import Writer
 from riad.pipelines import push_options
 from riad.pipelines.ports import Server
 from riad.pipelines.runner import parts as running
@@ -37,7 +40,7 @@ from riad.pipelines.runner.docker_executor import DockerExecutor
 from riad.pipelines.runner.runner import Runner
 from riad.pipelines.service import PipelineService
 from riad.pipelines.traces import Traces
-from riad.protocols import git, gitlab
+from riad.protocols import git, gitlab, mlflow
 from riad.protocols.gitlab import environments, releasing
 from riad.protocols.gitlab import pipelines as pipeline_routes
 from riad.protocols.gitlab import registry as registry_routes
@@ -78,6 +81,8 @@ class Kept:
     traces: Traces
     source: ForgeSource
     signing_key: bytes
+    experiments: Writer
+    """Everything that is written of experiments."""
 
     @property
     def installation(self) -> str:
@@ -193,6 +198,9 @@ def faces(
 ) -> Iterator[APIRouter]:
     """Every protocol, then the pages, which answer every address that nobody else has taken."""
     config, database, clock = kept.config, kept.database, kept.clock
+    yield mlflow.router(
+        mlflow.Services(database, clock, kept.experiments, kept.blobs, incoming=config.data_dir / "uploads" / "ml")
+    )
     yield git.router(
         git.Services(
             database,
@@ -280,6 +288,7 @@ class Parts:
     def prepare(self) -> None:
         """What has to be done before the first request: the first administrator, cut-off pushes, the edge's files."""
         first_start.prepare(self.kept.database, self.kept.config, clock=self.kept.clock)
+        experiments.ensure_first(self.kept.database, clock=self.kept.clock)
         pushes.recover(self.kept.database, self.kept.repositories, clock=self.kept.clock)
         write_edge_files(self.kept)
 
@@ -291,6 +300,7 @@ class Parts:
             await self.sockets.stop()
         if self.docker is not None:
             await self.docker.close()
+        await asyncio.to_thread(self.kept.experiments.close)
         self.kept.database.close()
 
 
@@ -341,4 +351,5 @@ def keep(config: ServerConfig, database: Database) -> Kept:
         traces=Traces(config.traces),
         source=ForgeSource(database, repositories, temporary=temporary),
         signing_key=load_key(config.data_dir / "registry.key"),
+        experiments=Writer(database),
     )

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from riad.ml import experiments
+from riad.ml.runs import CONTEXT_TAG
 from riad.ml.search import grammar, statement
 from riad.ml.search.grammar import PRESENCE, TEXT, Attribute, Condition, Subject
 from riad.ml.search.statement import Keyed, Text
-from riad.ml.sql import Sql, marks
+from riad.ml.sql import Row, Sql, marks
 
 SUBJECT = Subject(
     attributes={
@@ -48,9 +49,20 @@ def search(sql: Sql, question: Question) -> list[experiments.Experiment]:
     if not orders:
         ordered.terms.append("e.created DESC")
     rows = sql.rows(
-        f"SELECT e.id FROM ml_experiment e {' '.join(ordered.joins)} "  # noqa: S608 -- built of our own names
+        f"SELECT e.id FROM ml_experiment e {' '.join(ordered.joins)} "
         f"WHERE {' AND '.join(['1 = 1', *(piece.sql for piece in pieces)])} "
         f"ORDER BY {', '.join([*ordered.terms, 'e.id DESC'])} LIMIT ? OFFSET ?",
         [*ordered.values, *(value for piece in pieces for value in piece.values), question.limit, question.offset],
     )
     return experiments.several(sql, [row[0] for row in rows])
+
+
+def datasets(sql: Sql, experiment_ids: Sequence[int]) -> list[Row]:
+    """(experiment's id, name, digest, what for or None) of what these experiments' runs read; a thousand at most."""
+    context = statement.json_text("i.tags", CONTEXT_TAG, sqlite=sql.sqlite)
+    return sql.rows(
+        f"SELECT DISTINCT d.experiment_id, d.name, d.digest, {context} FROM ml_dataset d "
+        f"JOIN ml_run_dataset i ON i.dataset_id = d.id WHERE d.experiment_id IN ({marks(experiment_ids)}) "
+        "ORDER BY d.name, d.digest LIMIT 1000",
+        experiment_ids,
+    )

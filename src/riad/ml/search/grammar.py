@@ -211,9 +211,7 @@ def _comparator(reader: _Reader) -> str:
     raise reader.error(f"expected a comparison, found {token.text!r}")
 
 
-def _check_comparator(
-    kind: str, key: str, comparator: str, attribute: Attribute | None, subject: Subject
-) -> None:
+def _check_comparator(kind: str, key: str, comparator: str, attribute: Attribute | None, subject: Subject) -> None:
     if attribute is None:
         allowed = subject.kinds[kind]
     elif attribute.numeric:

@@ -58,7 +58,7 @@ def search_models(sql: Sql, question: Question) -> list[models.Model]:
     pieces = _pieces(conditions, MODELS, _MODEL_TABLES["tag"], sqlite=sql.sqlite)
     pieces += _within(question)
     rows = sql.rows(
-        f"SELECT m.id FROM ml_model m WHERE {' AND '.join(piece.sql for piece in pieces)} "  # noqa: S608 -- ours
+        f"SELECT m.id FROM ml_model m WHERE {' AND '.join(piece.sql for piece in pieces)} "
         f"ORDER BY {', '.join([*ordered.terms, 'm.name', 'm.id'])} LIMIT ? OFFSET ?",
         [*(value for piece in pieces for value in piece.values), question.limit, question.offset],
     )
@@ -75,7 +75,7 @@ def search_versions(sql: Sql, question: Question) -> list[models.Version]:
     if not orders:
         ordered.terms.append("v.updated DESC")
     rows = sql.rows(
-        "SELECT v.id FROM ml_model_version v JOIN ml_model m ON m.id = v.model_id "  # noqa: S608 -- ours
+        "SELECT v.id FROM ml_model_version v JOIN ml_model m ON m.id = v.model_id "
         f"WHERE {' AND '.join(piece.sql for piece in pieces)} "
         f"ORDER BY {', '.join([*ordered.terms, 'm.name', 'v.version DESC'])} LIMIT ? OFFSET ?",
         [*(value for piece in pieces for value in piece.values), question.limit, question.offset],
@@ -94,5 +94,5 @@ def _pieces(conditions: Sequence[Condition], subject: Subject, tags: Keyed, *, s
     others = [each for each in conditions if each not in asked]
     found = statement.where(others, subject, {"tag": tags}, sqlite=sqlite)
     wants_prompts = any((each.comparator == "=") == (str(each.value).lower() == "true") for each in asked)
-    prompts = f"SELECT {tags.owner} FROM {tags.table} WHERE key = ? AND value = 'true'"  # noqa: S608 -- ours
+    prompts = f"SELECT {tags.owner} FROM {tags.table} WHERE key = ? AND value = 'true'"
     return [*found, Text(f"{tags.of} {'IN' if wants_prompts else 'NOT IN'} ({prompts})", [PROMPT])]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from riad.kernel.faults import invalid
 from riad.ml import runs
+from riad.ml.runs import CONTEXT_TAG
 from riad.ml.search import grammar, statement
 from riad.ml.search.grammar import COMPARISONS, LISTS, PRESENCE, TEXT, Attribute, Condition, Subject
 from riad.ml.search.statement import Keyed, Text
@@ -36,7 +37,6 @@ _TABLES = {
     "param": Keyed("ml_param", "run_id", "r.id"),
     "tag": Keyed("ml_tag", "run_id", "r.id"),
 }
-_CONTEXT = "mlflow.data.context"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,7 @@ def search(sql: Sql, question: Question) -> list[runs.Run]:
     if not any(SUBJECT.attributes.get(order.key) is _STARTED for order in orders if order.kind == "attribute"):
         ordered.terms.append("r.started DESC")
     rows = sql.rows(
-        f"SELECT {runs.COLUMNS} FROM ml_run r {' '.join(ordered.joins)} "  # noqa: S608 -- built of our own names
+        f"SELECT {runs.COLUMNS} FROM ml_run r {' '.join(ordered.joins)} "
         f"WHERE {' AND '.join(piece.sql for piece in pieces)} ORDER BY {', '.join([*ordered.terms, 'r.uuid'])} "
         "LIMIT ? OFFSET ?",
         [*ordered.values, *(value for piece in pieces for value in piece.values), question.limit, question.offset],
@@ -78,13 +78,14 @@ def search(sql: Sql, question: Question) -> list[runs.Run]:
 
 
 def _dataset(condition: Condition, *, sqlite: bool) -> Text:
-    if condition.key == "context":
-        column = f"json_extract(i.tags, '$.\"{_CONTEXT}\"')" if sqlite else f"(i.tags::json ->> '{_CONTEXT}')"
-    else:
-        column = f"d.{condition.key}"
+    column = (
+        statement.json_text("i.tags", CONTEXT_TAG, sqlite=sqlite)
+        if condition.key == "context"
+        else f"d.{condition.key}"
+    )
     compared = statement.comparison(column, condition, sqlite=sqlite)
     return Text(
         "r.id IN (SELECT i.run_id FROM ml_run_dataset i JOIN ml_dataset d ON d.id = i.dataset_id "
-        f"WHERE {compared.sql})",  # noqa: S608 -- built of our own names
+        f"WHERE {compared.sql})",
         compared.values,
     )

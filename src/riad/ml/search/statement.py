@@ -53,6 +53,11 @@ def _glob(pattern: str) -> str:
     return "".join(special.get(letter, letter) for letter in pattern)
 
 
+def json_text(column: str, key: str, *, sqlite: bool) -> str:
+    """The text at a key of the JSON object in a column; `key` is one of our own."""
+    return f"json_extract({column}, '$.\"{key}\"')" if sqlite else f"({column}::json ->> '{key}')"
+
+
 def where(
     conditions: Sequence[Condition], subject: Subject, tables: Mapping[str, Keyed], *, sqlite: bool
 ) -> list[Text]:
@@ -64,7 +69,7 @@ def _piece(condition: Condition, subject: Subject, tables: Mapping[str, Keyed], 
     if condition.kind == "attribute":
         return comparison(subject.attributes[condition.key].column, condition, sqlite=sqlite)
     keyed = tables[condition.kind]
-    among = f"SELECT {keyed.owner} FROM {keyed.table} WHERE key = ?"  # noqa: S608 -- names of our own
+    among = f"SELECT {keyed.owner} FROM {keyed.table} WHERE key = ?"
     if condition.comparator == "IS NULL":
         return Text(f"{keyed.of} NOT IN ({among})", [condition.key])
     if condition.comparator == "IS NOT NULL":

@@ -124,7 +124,7 @@ class Access:
         if (known := self._projects.get(key)) is not None:
             return known  # type: ignore[no-any-return]
         with self._database.read() as session:
-            found = [each.id for each in projects.list_visible(session, principal)]
+            found = [each.id for each in projects.list_visible(session, principal, limit=10_000)[0]]
         self._projects.put(key, found)
         return found
 

@@ -46,7 +46,8 @@ def _query(request: Request) -> Body:
 
 def missing(name: str) -> Fault:
     return invalid(
-        f"Missing value for required parameter '{name}'. See the API docs for more information about request parameters."
+        f"Missing value for required parameter '{name}'. "
+        "See the API docs for more information about request parameters."
     )
 
 

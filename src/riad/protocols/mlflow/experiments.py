@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
+from riad.kernel.faults import invalid
 from riad.ml import experiments
 from riad.ml.experiments import Experiment
 from riad.ml.search import experiments as searching
-from riad.ml.sql import Sql, marks
-from riad.kernel.faults import invalid
+from riad.ml.sql import Sql
 from riad.protocols.mlflow import body, pages, shapes
 from riad.protocols.mlflow.access import Caller
-from riad.protocols.mlflow.body import Body
 from riad.protocols.mlflow.handlers import Call, reads, writes
 from riad.protocols.mlflow.shapes import Shape
 
@@ -54,9 +53,7 @@ def create(sql: Sql, call: Call) -> Shape:
 def _location(text: str) -> str:
     """Artifacts are kept here and nowhere else."""
     if text and not text.startswith("mlflow-artifacts:/"):
-        raise invalid(
-            f"Invalid artifact location '{text}': Riad keeps artifacts itself; leave artifact_location out"
-        )
+        raise invalid(f"Invalid artifact location '{text}': Riad keeps artifacts itself; leave artifact_location out")
     return "" if text else text
 
 
@@ -145,13 +142,7 @@ def search_datasets(sql: Sql, call: Call) -> Shape:
     if not 1 <= len(asked) <= 20:
         raise invalid("SearchDatasets request must specify 1 to 20 experiment_ids.")
     ids = [find(sql, call.caller, each).id for each in asked]
-    context = "json_extract(i.tags, '$.\"mlflow.data.context\"')" if sql.sqlite else "i.tags::json ->> 'mlflow.data.context'"
-    rows = sql.rows(
-        f"SELECT DISTINCT d.experiment_id, d.name, d.digest, {context} FROM ml_dataset d "  # noqa: S608 -- ours
-        f"JOIN ml_run_dataset i ON i.dataset_id = d.id WHERE d.experiment_id IN ({marks(ids)}) "
-        "ORDER BY d.name, d.digest LIMIT 1000",
-        ids,
-    )
+    rows = searching.datasets(sql, ids)
     return {
         "dataset_summaries": [
             {"experiment_id": str(where), "name": name, "digest": digest, **({"context": context} if context else {})}

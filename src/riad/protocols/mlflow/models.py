@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from riad.kernel.faults import Fault, Kind, invalid
+from riad.kernel.faults import Fault, invalid, not_found
 from riad.ml import logged_models, models, names, runs
 from riad.ml.models import Model, NewVersion, Version
 from riad.ml.search import models as searching
@@ -231,7 +231,7 @@ def download_uri(sql: Sql, call: Call) -> Shape:
         try:
             storage = f"{runs.get(sql, run_uuid).artifact_uri}/{path}"
         except Fault as fault:
-            raise Fault(Kind.NOT_FOUND, f"the run {run_uuid} that version {version.version} was made of is gone") from fault
+            raise not_found(f"the run {run_uuid} that version {version.version} was made of is gone") from fault
     return {"artifact_uri": storage}
 
 

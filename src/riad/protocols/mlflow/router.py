@@ -71,8 +71,8 @@ class _Face:
     async def call(self, request: Request) -> Response:
         handler, named = routes.find(request.method, request.path_params["rest"])
         caller = await self._caller(request)
-        asked = await body.of(request)
-        return await self._carry_out(handler, Call(caller, {**asked, **named} if named else asked, self._services.now()))
+        asked = {**await body.of(request), **named}
+        return await self._carry_out(handler, Call(caller, asked, self._services.now()))
 
     async def _carry_out(self, handler: Handler, call: Call) -> Response:
         if handler.writes:

@@ -74,6 +74,237 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_identity_group_owner_id"), ["owner_id"], unique=False)
 
     op.create_table(
+        "ml_artifact",
+        sa.Column("path", sa.String(), nullable=False),
+        sa.Column("folder", sa.String(), nullable=False),
+        sa.Column("size", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("digest", sa.String(length=64), nullable=False),
+        sa.Column("modified", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.PrimaryKeyConstraint("path", name=op.f("pk_ml_artifact")),
+    )
+    with op.batch_alter_table("ml_artifact", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_ml_artifact_digest"), ["digest"], unique=False)
+        batch_op.create_index(batch_op.f("ix_ml_artifact_folder"), ["folder"], unique=False)
+
+    op.create_table(
+        "ml_dataset",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("experiment_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("name", sa.String(), nullable=False),
+        sa.Column("digest", sa.String(), nullable=False),
+        sa.Column("source_type", sa.Text(), nullable=False),
+        sa.Column("source", sa.Text(), nullable=False),
+        sa.Column("schema", sa.Text(), nullable=False),
+        sa.Column("profile", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_ml_dataset")),
+        sa.UniqueConstraint("experiment_id", "name", "digest", name=op.f("uq_ml_dataset_experiment_id_name_digest")),
+    )
+    op.create_table(
+        "ml_experiment",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("project_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("name", sa.String(), nullable=False),
+        sa.Column("artifact_location", sa.Text(), nullable=False),
+        sa.Column("deleted", sa.Boolean(), nullable=False),
+        sa.Column("created", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("updated", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_ml_experiment")),
+        sa.UniqueConstraint("project_id", "name", name=op.f("uq_ml_experiment_project_id_name")),
+        sqlite_autoincrement=True,
+    )
+    op.create_table(
+        "ml_experiment_tag",
+        sa.Column("experiment_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("key", sa.String(), nullable=False),
+        sa.Column("value", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("experiment_id", "key", name=op.f("pk_ml_experiment_tag")),
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
+        "ml_latest",
+        sa.Column("run_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("key", sa.String(), nullable=False),
+        sa.Column("value", sa.Float(precision=53), nullable=False),
+        sa.Column("is_nan", sa.Boolean(), nullable=False),
+        sa.Column("timestamp", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("step", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.PrimaryKeyConstraint("run_id", "key", name=op.f("pk_ml_latest")),
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
+        "ml_logged_model",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("uuid", sa.String(length=34), nullable=False),
+        sa.Column("experiment_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("model_type", sa.Text(), nullable=False),
+        sa.Column("source_run", sa.String(length=32), nullable=False),
+        sa.Column("status", sa.String(), nullable=False),
+        sa.Column("status_message", sa.Text(), nullable=False),
+        sa.Column("artifact_uri", sa.Text(), nullable=False),
+        sa.Column("created", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("updated", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("deleted", sa.Boolean(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_ml_logged_model")),
+        sa.UniqueConstraint("uuid", name=op.f("uq_ml_logged_model_uuid")),
+    )
+    with op.batch_alter_table("ml_logged_model", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_ml_logged_model_experiment_id"), ["experiment_id"], unique=False)
+
+    op.create_table(
+        "ml_logged_model_metric",
+        sa.Column("model_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("key", sa.String(), nullable=False),
+        sa.Column("dataset_name", sa.String(), nullable=False),
+        sa.Column("dataset_digest", sa.String(), nullable=False),
+        sa.Column("run_uuid", sa.String(length=32), nullable=False),
+        sa.Column("value", sa.Float(precision=53), nullable=False),
+        sa.Column("is_nan", sa.Boolean(), nullable=False),
+        sa.Column("timestamp", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("step", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.PrimaryKeyConstraint(
+            "model_id", "key", "dataset_name", "dataset_digest", "run_uuid", name=op.f("pk_ml_logged_model_metric")
+        ),
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
+        "ml_logged_model_param",
+        sa.Column("model_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("key", sa.String(), nullable=False),
+        sa.Column("value", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("model_id", "key", name=op.f("pk_ml_logged_model_param")),
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
+        "ml_logged_model_tag",
+        sa.Column("model_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("key", sa.String(), nullable=False),
+        sa.Column("value", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("model_id", "key", name=op.f("pk_ml_logged_model_tag")),
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
+        "ml_model",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("project_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("name", sa.String(), nullable=False),
+        sa.Column("description", sa.Text(), nullable=False),
+        sa.Column("created", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("updated", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("last_version", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_ml_model")),
+        sa.UniqueConstraint("project_id", "name", name=op.f("uq_ml_model_project_id_name")),
+    )
+    op.create_table(
+        "ml_model_alias",
+        sa.Column("model_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("alias", sa.String(), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("model_id", "alias", name=op.f("pk_ml_model_alias")),
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
+        "ml_model_tag",
+        sa.Column("model_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("key", sa.String(), nullable=False),
+        sa.Column("value", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("model_id", "key", name=op.f("pk_ml_model_tag")),
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
+        "ml_model_version",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("model_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("description", sa.Text(), nullable=False),
+        sa.Column("user_id", sa.Text(), nullable=False),
+        sa.Column("stage", sa.String(), nullable=False),
+        sa.Column("source", sa.Text(), nullable=False),
+        sa.Column("storage", sa.Text(), nullable=False),
+        sa.Column("run_uuid", sa.Text(), nullable=False),
+        sa.Column("run_link", sa.Text(), nullable=False),
+        sa.Column("logged_model", sa.Text(), nullable=False),
+        sa.Column("status", sa.String(), nullable=False),
+        sa.Column("created", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("updated", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_ml_model_version")),
+        sa.UniqueConstraint("model_id", "version", name=op.f("uq_ml_model_version_model_id_version")),
+    )
+    op.create_table(
+        "ml_model_version_tag",
+        sa.Column("version_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("key", sa.String(), nullable=False),
+        sa.Column("value", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("version_id", "key", name=op.f("pk_ml_model_version_tag")),
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
+        "ml_param",
+        sa.Column("run_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("key", sa.String(), nullable=False),
+        sa.Column("value", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("run_id", "key", name=op.f("pk_ml_param")),
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
+        "ml_points",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("run_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("key", sa.String(), nullable=False),
+        sa.Column("count", sa.Integer(), nullable=False),
+        sa.Column("block", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_ml_points")),
+    )
+    with op.batch_alter_table("ml_points", schema=None) as batch_op:
+        batch_op.create_index("ix_ml_points_of", ["run_id", "key", "id"], unique=False)
+
+    op.create_table(
+        "ml_run",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("uuid", sa.String(length=32), nullable=False),
+        sa.Column("experiment_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("user_id", sa.Text(), nullable=False),
+        sa.Column("status", sa.String(), nullable=False),
+        sa.Column("started", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("ended", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("deleted", sa.Boolean(), nullable=False),
+        sa.Column("artifact_uri", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_ml_run")),
+        sa.UniqueConstraint("uuid", name=op.f("uq_ml_run_uuid")),
+    )
+    with op.batch_alter_table("ml_run", schema=None) as batch_op:
+        batch_op.create_index("ix_ml_run_newest", ["experiment_id", "deleted", "started"], unique=False)
+
+    op.create_table(
+        "ml_run_dataset",
+        sa.Column("run_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("dataset_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("tags", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("run_id", "dataset_id", name=op.f("pk_ml_run_dataset")),
+        sqlite_with_rowid=False,
+    )
+    with op.batch_alter_table("ml_run_dataset", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_ml_run_dataset_dataset_id"), ["dataset_id"], unique=False)
+
+    op.create_table(
+        "ml_run_model",
+        sa.Column("run_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("model_id", sa.String(length=34), nullable=False),
+        sa.Column("kind", sa.String(), nullable=False),
+        sa.Column("step", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.PrimaryKeyConstraint("run_id", "model_id", "kind", name=op.f("pk_ml_run_model")),
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
+        "ml_tag",
+        sa.Column("run_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("key", sa.String(), nullable=False),
+        sa.Column("value", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("run_id", "key", name=op.f("pk_ml_tag")),
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
         "outbox_event",
         sa.Column("id", sa.Integer(), nullable=False),
         sa.Column("kind", sa.String(), nullable=False),
@@ -719,6 +950,42 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_outbox_event_done_at"))
 
     op.drop_table("outbox_event")
+    op.drop_table("ml_tag")
+    op.drop_table("ml_run_model")
+    with op.batch_alter_table("ml_run_dataset", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_ml_run_dataset_dataset_id"))
+
+    op.drop_table("ml_run_dataset")
+    with op.batch_alter_table("ml_run", schema=None) as batch_op:
+        batch_op.drop_index("ix_ml_run_newest")
+
+    op.drop_table("ml_run")
+    with op.batch_alter_table("ml_points", schema=None) as batch_op:
+        batch_op.drop_index("ix_ml_points_of")
+
+    op.drop_table("ml_points")
+    op.drop_table("ml_param")
+    op.drop_table("ml_model_version_tag")
+    op.drop_table("ml_model_version")
+    op.drop_table("ml_model_tag")
+    op.drop_table("ml_model_alias")
+    op.drop_table("ml_model")
+    op.drop_table("ml_logged_model_tag")
+    op.drop_table("ml_logged_model_param")
+    op.drop_table("ml_logged_model_metric")
+    with op.batch_alter_table("ml_logged_model", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_ml_logged_model_experiment_id"))
+
+    op.drop_table("ml_logged_model")
+    op.drop_table("ml_latest")
+    op.drop_table("ml_experiment_tag")
+    op.drop_table("ml_experiment")
+    op.drop_table("ml_dataset")
+    with op.batch_alter_table("ml_artifact", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_ml_artifact_folder"))
+        batch_op.drop_index(batch_op.f("ix_ml_artifact_digest"))
+
+    op.drop_table("ml_artifact")
     with op.batch_alter_table("identity_group", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_identity_group_owner_id"))
 
