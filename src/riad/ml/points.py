@@ -10,7 +10,7 @@ import sys
 from array import array
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
-from operator import itemgetter, le
+from operator import lt
 
 Point = tuple[int, int, float]
 """(step, milliseconds since 1970, value)"""
@@ -47,28 +47,31 @@ class Series:
     def by_time(self) -> list[Point]:
         """Each point once, ordered by time, step and value."""
         found = list(zip(self.steps, self.times, self.values, strict=True))
-        if not _rises(self.times):
-            found.sort(key=lambda point: (point[1], point[0], _comparable(point[2])))
-        return _once(found)
+        return found if _rises(self.times) else _once(sorted(found, key=_by_time))
 
     def by_step(self) -> list[Point]:
         """Each point once, ordered by step, time and value."""
         found = list(zip(self.steps, self.times, self.values, strict=True))
-        if not _rises(self.steps):
-            found.sort(key=lambda point: (point[0], point[1], _comparable(point[2])))
-        return _once(found)
+        return found if _rises(self.steps) else _once(sorted(found, key=_by_step))
 
     def at(self, wanted: set[int]) -> list[Point]:
         """The points of these steps, each once, ordered by step, time and value."""
         found = [
             (step, self.times[place], self.values[place]) for place, step in enumerate(self.steps) if step in wanted
         ]
-        found.sort(key=lambda point: (point[0], point[1], _comparable(point[2])))
-        return _once(found)
+        return _once(sorted(found, key=_by_step))
 
 
 def _rises(numbers: array[int]) -> bool:
-    return all(map(le, numbers, memoryview(numbers)[1:]))
+    return all(map(lt, numbers, memoryview(numbers)[1:]))
+
+
+def _by_time(point: Point) -> tuple[int, int, float]:
+    return point[1], point[0], _comparable(point[2])
+
+
+def _by_step(point: Point) -> tuple[int, int, float]:
+    return point[0], point[1], _comparable(point[2])
 
 
 def _comparable(value: float) -> float:
@@ -85,8 +88,8 @@ def _same(pair: tuple[Point, Point]) -> bool:
     return _key(pair[0]) == _key(pair[1])
 
 
-def _key(point: Point) -> tuple[int, int, str]:
-    return point[0], point[1], repr(point[2])  # NaN is equal to itself here
+def _key(point: Point) -> tuple[int, int, float | None]:
+    return point[0], point[1], point[2] if point[2] == point[2] else None  # NaN is equal to itself here
 
 
 def sample(steps: Iterable[int], most: int) -> list[int]:
@@ -98,6 +101,3 @@ def sample(steps: Iterable[int], most: int) -> list[int]:
         return ordered[-1:]
     gap = (len(ordered) - 1) / (most - 1)
     return [ordered[round(place * gap)] for place in range(most)]
-
-
-newest = itemgetter(0, 1, 2)

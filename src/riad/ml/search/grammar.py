@@ -163,8 +163,7 @@ def _left(reader: _Reader, subject: Subject, *, ordering: bool = False) -> tuple
         raise reader.error(f"expected a column such as metrics.accuracy, found {first.text!r}")
     kind, key = "attribute", first.bare
     after = reader.peek()
-    if after is not None and after.text == "." and after.what == "punctuation":
-        reader.take()
+    if after is not None and after.text.startswith("."):
         kind = KINDS.get(first.bare, "")
         if not kind or (kind not in subject.kinds and kind != "attribute"):
             known = sorted({name for name, each in KINDS.items() if each in subject.kinds or each == "attribute"})
@@ -180,18 +179,19 @@ def _left(reader: _Reader, subject: Subject, *, ordering: bool = False) -> tuple
 
 
 def _dotted(reader: _Reader) -> str:
-    """A key: one quoted word, or words and numbers with dots between."""
-    first = reader.take()
-    if first.what == "quoted":
-        return first.bare
-    key = first.text
+    """A key after its dot: one quoted word, or words and numbers with dots between (`.5` is read as a number)."""
+    key = ""
     while (after := reader.peek()) is not None and after.text.startswith("."):
         key += reader.take().text
-        if key.endswith("."):
-            key += reader.take().text
-    if first.what not in ("word", "number"):
-        raise reader.error(f"expected a key, found {first.text!r}")
-    return key
+        if not key.endswith("."):
+            continue
+        part = reader.take()
+        if part.what == "quoted" and key == ".":
+            return part.bare
+        if part.what not in ("word", "number"):
+            raise reader.error(f"expected a key, found {part.text!r}")
+        key += part.text
+    return key[1:]
 
 
 def _comparator(reader: _Reader) -> str:

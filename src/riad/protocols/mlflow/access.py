@@ -78,8 +78,9 @@ class Access:
 
     def require(self, principal: Principal, project_id: int, wanted: Role) -> None:
         """Raises NOT_FOUND where the principal may not know of the project, DENIED where it may not do this."""
-        scopes = (Scope.API,) if wanted > Role.REPORTER else (Scope.API, Scope.READ_API)
-        permissions.require_scope(principal, *scopes)
+        if principal.kind is not Kind.JOB:  # jobs are bound by their project, not by scopes
+            scopes = (Scope.API,) if wanted > Role.REPORTER else (Scope.API, Scope.READ_API)
+            permissions.require_scope(principal, *scopes)
         if project_id == SHARED:
             if principal.kind is Kind.JOB:
                 raise not_found("a job sees the experiments of its own project")

@@ -145,6 +145,8 @@ def create_version(sql: Sql, call: Call) -> Shape:
     source, run_uuid = body.text(call.body, "source"), body.text(call.body, "run_id", "")
     logged = body.text(call.body, "model_id", "") or _named_model(source)
     storage = _storage(sql, call, source, logged)
+    if logged and not run_uuid:
+        run_uuid = logged_models.get(sql, logged).source_run
     if run_uuid:
         call.caller.read(runs.place(sql, run_uuid).project_id)
     made = models.add_version(
