@@ -95,7 +95,7 @@ async def build_engine(
     engine = BuildEngine(images, cache, builder, networks, commands, data, run / "engine.sock")
     app = build_app(
         [
-            *build_routes.routes(builder=builder, cache=cache, clock=clock),
+            *build_routes.routes(builder=builder),
             *buildkit_routes.routes(buildkit=buildkit),
             *(web.route(route.method, route.path, route.handler) for route in image_routes.routes(images=images)),
             web.route("GET", "/_ping", _pong),

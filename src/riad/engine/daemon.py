@@ -43,6 +43,7 @@ from riad.engine.dockerapi import (
     archive,
     auth,
     build,
+    build_prune,
     buildkit,
     commit,
     container_changes,
@@ -325,10 +326,12 @@ def assemble(config: EngineConfig, *, suggest: Suggest = no_suggestion) -> Daemo
     executions = Executions()
     about = system.About(f"riad-{config.instance}", data, config.mirrors, config.insecure)
     measured = Metrics(engine, happenings)
+    disk = disk_usage.Disk(engine, LayerDisk(image_store.layers), cache, builder)
     routes: Sequence[web.RouteDef] = [
         *system.routes(engine=engine, events=happenings, about=about),
         *metrics.routes(metrics=measured),
-        *disk_usage.routes(disk=disk_usage.Disk(engine, LayerDisk(image_store.layers), cache, builder)),
+        *disk_usage.routes(disk=disk),
+        *build_prune.routes(disk=disk, clock=clock),
         *events.routes(events=happenings, clock=clock),
         *containers.routes(engine=engine, executions=executions),
         *container_streams.routes(engine=engine),
@@ -344,7 +347,7 @@ def assemble(config: EngineConfig, *, suggest: Suggest = no_suggestion) -> Daemo
         *commit.routes(engine=engine),
         *distribution.routes(options=registries),
         *auth.routes(options=registries),
-        *build.routes(builder=builder, cache=cache, clock=clock),
+        *build.routes(builder=builder),
         *buildkit.routes(buildkit=buildkit_parts),
         *networks.routes(networks=nets, containers=Connector(engine), clock=clock),
         *published_ports.routes(networks=nets),

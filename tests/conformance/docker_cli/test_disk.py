@@ -91,6 +91,30 @@ def test_the_cli_shows_short_and_long_tables(engine: RunningEngine, tmp_path: Pa
     assert "exec.cachemount" in long and "built" in long
 
 
+def test_the_build_cache_is_pruned_by_filters(engine: RunningEngine, tmp_path: Path) -> None:
+    _build(engine, tmp_path / "context")
+    client = docker.APIClient(base_url=engine.host)
+
+    def prune(**query: str) -> list[str]:
+        answer = client.post(client._url("/build/prune"), params=query)
+        assert answer.status_code == 200, answer.text
+        deleted: list[str] = answer.json()["CachesDeleted"]
+        return deleted
+
+    kinds = {entry["ID"]: entry["Type"] for entry in client.df()["BuildCache"]}
+    mount = next(key for key, kind in kinds.items() if kind == "exec.cachemount")
+    assert prune(filters='{"until": ["24h"]}', all="1") == []
+    assert prune(filters='{"label": ["x"]}', all="1") == []
+    assert prune(filters='{"type": {"exec.cachemount": true}}') == [mount]
+    assert prune() == []  # what is left belongs to an image, too
+    engine.docker("system", "prune", "-f", "--filter", "label=none")
+    assert set(prune(all="1")) == set(kinds) - {mount}
+    assert client.df()["BuildCache"] == []
+    refused = client.post(client._url("/build/prune"), params={"filters": '{"type": ["a", "b"]}'})
+    assert refused.status_code == 400 and "more than once" in refused.text
+    client.close()
+
+
 def test_prunes_tell_what_the_disk_got_back(engine: RunningEngine, tmp_path: Path) -> None:
     _build(engine, tmp_path / "context")
     engine.docker(

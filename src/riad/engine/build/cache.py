@@ -119,6 +119,11 @@ class Cache:
         self._forget(keys)
         return await self._layers.collect()
 
+    def forget_empty(self) -> None:
+        """Forgets the records of steps that changed no files: they take no space, but hide that a step would run."""
+        with self._state.transaction() as sql:
+            sql.execute("DELETE FROM build_step WHERE layer IS NULL")
+
     async def trim(self) -> None:
         """Forgets the least recently used records until the rest is within the limit."""
         entries = self.entries()

@@ -16,7 +16,7 @@ import os
 import posixpath
 import re
 import shutil
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -69,11 +69,11 @@ class CacheFolders:
             async with self._turns.of(name):
                 yield await asyncio.to_thread(self._made, self.root / name, mount, begin)
 
-    def clear(self) -> int:
-        """Removes those that no command is in; returns the bytes that the disk gets back. Blocking."""
+    def clear(self, names: Collection[str] | None = None) -> int:
+        """Removes those (all but of `names`) that no command is in; returns the bytes the disk gets back. Blocking."""
         freed = 0
         for folder, busy in self.all():
-            if not busy:
+            if not busy and (names is None or folder.name in names):
                 freed += on_disk(folder)
                 shutil.rmtree(folder, ignore_errors=True)
         return freed

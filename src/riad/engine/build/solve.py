@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Collection, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -122,9 +122,12 @@ class Builder:
         """The folders of `RUN --mount=type=cache`, and whether a command is in each."""
         return self._shared.caches.all()
 
-    async def clear_cache_mounts(self) -> int:
-        """Removes the folders of `RUN --mount=type=cache` that no command is in; returns the bytes freed."""
-        return await asyncio.to_thread(self._shared.caches.clear)
+    async def clear_cache_mounts(self, names: Collection[str] | None = None) -> int:
+        """Removes the folders of `RUN --mount=type=cache` (of these `names`, or all) that no command is in.
+
+        Returns the bytes freed.
+        """
+        return await asyncio.to_thread(self._shared.caches.clear, names)
 
     async def build(
         self,

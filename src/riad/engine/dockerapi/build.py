@@ -1,4 +1,4 @@
-"""POST /build in the classic builder's form, and POST /build/prune.
+"""POST /build in the classic builder's form.
 
 Everything that can be refused before the build starts answers with an HTTP status; after the first line has gone out,
 a failure is the last line, `{"errorDetail": {...}, "error": …}`. The client's leaving cancels the build.
@@ -10,12 +10,10 @@ import codecs
 import contextlib
 import json
 from collections.abc import AsyncIterator, Mapping
-from datetime import timedelta
 from typing import Any
 
 from aiohttp import web
 
-from riad.engine.build.cache import Cache
 from riad.engine.build.clients import Silent
 from riad.engine.build.errors import CommandFailed
 from riad.engine.build.options import BuildOptions
@@ -42,11 +40,9 @@ from riad.engine.build.receive import receive
 from riad.engine.build.solve import Builder
 from riad.engine.containers.spec import DEFAULT_SHM_SIZE, Limit, Resources
 from riad.engine.dockerapi.app import cancellable
-from riad.engine.dockerapi.filters import parse_filters
 from riad.engine.dockerapi.streams import JsonLines
-from riad.engine.dockerapi.wire import decoded_header, flag, json_response, parse_moment, whole
+from riad.engine.dockerapi.wire import decoded_header, flag, whole
 from riad.kernel import disk, logs
-from riad.kernel.clock import Clock
 from riad.kernel.faults import Fault, invalid, unsupported
 from riad.oci.reference import parse_reference
 
@@ -58,7 +54,7 @@ _KNOWN = """
 """.split()  # noqa: SIM905 -- thirty quoted names read worse
 
 
-def routes(*, builder: Builder, cache: Cache, clock: Clock) -> list[web.RouteDef]:
+def routes(*, builder: Builder) -> list[web.RouteDef]:
     @cancellable
     async def build(request: web.Request) -> web.StreamResponse:
         options = build_options(request)
@@ -78,18 +74,7 @@ def routes(*, builder: Builder, cache: Cache, clock: Clock) -> list[web.RouteDef
                     await narrator.fail(error)
                 return lines.response
 
-    async def prune(request: web.Request) -> web.Response:
-        query = dict(request.query)
-        for name in query:
-            if name not in ("all", "filters"):
-                raise unsupported(f"build/prune: {name} is not supported; use all and the filter until")
-        filters = parse_filters(query.get("filters"), known=("until",))
-        since = _until(filters.get("until"), clock)
-        mounts = await builder.clear_cache_mounts() if since is None else 0
-        deleted, freed = await cache.prune(unused_since=since)
-        return json_response({"CachesDeleted": deleted, "SpaceReclaimed": freed + mounts})
-
-    return [web.post("/build", build), web.post("/build/prune", prune)]
+    return [web.post("/build", build)]
 
 
 class Narrator:
@@ -260,16 +245,6 @@ def _limits(query: Mapping[str, str]) -> tuple[Limit, ...]:
         except (TypeError, KeyError, ValueError, AttributeError):
             raise invalid(f"build: ulimits: {entry!r}: expected Name, Soft and Hard") from None
     return tuple(found)
-
-
-def _until(values: tuple[str, ...], clock: Clock) -> Any:
-    if not values:
-        return None
-    text = values[0]
-    units = {"s": 1, "m": 60, "h": 3600, "d": 86400}
-    if text[:-1].isdigit() and text[-1:] in units:
-        return clock.now() - timedelta(seconds=int(text[:-1]) * units[text[-1]])
-    return parse_moment(text, name="until")
 
 
 async def _body(request: web.Request) -> AsyncIterator[bytes]:

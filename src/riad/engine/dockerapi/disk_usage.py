@@ -10,11 +10,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 from aiohttp import web
 
 from riad.engine.build.cache import Cache
+from riad.engine.build.records import records
 from riad.engine.build.solve import Builder
 from riad.engine.containers.engine import Engine
 from riad.engine.containers.model import Container
@@ -68,11 +68,11 @@ async def usage_shape(disk: Disk, wanted: Iterable[str], *, old: bool) -> Shape:
     if old:
         shape["BuilderSize"] = sum(entry["Size"] for entry in cache or ())
     if "image" in asked:
-        shape["LayersSize"] = sum(size for layer, size in sizes.items() if layer not in _only_cached(disk))
+        shape["LayersSize"] = sum(size for layer, size in sizes.items() if layer not in only_cached(disk))
     return shape
 
 
-def _only_cached(disk: Disk) -> frozenset[Digest]:
+def only_cached(disk: Disk) -> frozenset[Digest]:
     """The layers that neither an image nor a container has."""
     layers = disk.engine.images.layers
     held = {layer for container in disk.engine.registry for layer in container.layers}
@@ -123,42 +123,21 @@ async def _volumes(disk: Disk) -> list[Shape]:
 
 
 async def _build_cache(disk: Disk, sizes: Mapping[Digest, int], *, old: bool) -> list[Shape]:
-    """`Shared` is a layer that images or containers have as well: it is counted there."""
-    alone = _only_cached(disk)
-    counted: set[str] = set()
-    found = []
-    for entry in disk.cache.entries():
-        layer = Digest(entry.layer)
-        size = 0 if entry.layer in counted else sizes.get(layer, 0)
-        counted.add(entry.layer)
-        found.append(
-            {
-                "ID": entry.key[:25],
-                **({"Parent": ""} if old else {"Parents": None}),
-                "Type": "regular",
-                "Description": entry.description,
-                "InUse": disk.engine.images.layers.pinned(layer),
-                "Shared": layer not in alone,
-                "Size": size,
-                "CreatedAt": moment(entry.created),
-                "LastUsedAt": moment(entry.used_at),
-                "UsageCount": entry.uses,
-            }
-        )
-    for folder, busy in disk.builder.cache_mounts():
-        status = folder.stat()
-        found.append(
-            {
-                "ID": folder.name[:25],
-                **({"Parent": ""} if old else {"Parents": None}),
-                "Type": "exec.cachemount",
-                "Description": f"cached mount {folder.name}",
-                "InUse": busy,
-                "Shared": False,
-                "Size": await asyncio.to_thread(on_disk, folder),
-                "CreatedAt": moment(datetime.fromtimestamp(status.st_ctime, UTC)),
-                "LastUsedAt": moment(datetime.fromtimestamp(status.st_mtime, UTC)),
-                "UsageCount": 1,
-            }
-        )
-    return found
+    """What images or containers have as well (`Shared`) is counted there."""
+    layers = disk.engine.images.layers
+    found = await records(disk.cache, disk.builder, layers, sizes=sizes, alone=only_cached(disk))
+    return [
+        {
+            "ID": record.id,
+            **({"Parent": ""} if old else {"Parents": None}),
+            "Type": record.kind,
+            "Description": record.description,
+            "InUse": record.in_use,
+            "Shared": record.shared,
+            "Size": record.size,
+            "CreatedAt": moment(record.created),
+            "LastUsedAt": moment(record.used_at),
+            "UsageCount": record.uses,
+        }
+        for record in found
+    ]
