@@ -120,8 +120,19 @@ def test_links_give_names_and_tell_of_ports(engine: RunningEngine) -> None:
         assert engine.out("inspect", "-f", "{{json .HostConfig.Links}}", "web") == '["/db:/web/pg"]'
         missing = engine.docker("create", "--link", "nosuch:x", BASE, "true", check=False)
         assert "could not get container for nosuch" in missing.err
+        engine.docker("run", "-d", "--name", "follows", "--link", "db:pg", BASE, "sleep", "600")
+        engine.docker("stop", "-t", "0", "db")
+        taken = engine.out("run", "-d", BASE, "sleep", "600")
+        engine.docker("start", "db")
+        moved = engine.out("inspect", "-f", "{{.NetworkSettings.IPAddress}}", "db")
+        assert f"{moved}\tpg" in engine.out("exec", "follows", "cat", "/etc/hosts")
+        engine.docker("rm", "-f", "follows", taken)
         engine.docker("stop", "-t", "0", "db")
         stopped = engine.docker("start", "web", check=False)
         assert "Cannot link to a non running container: /db AS /web/pg" in stopped.err
+        engine.docker("rm", "--link", "web/pg")
+        assert engine.out("inspect", "-f", "{{json .HostConfig.Links}}", "web") == "null"
+        engine.docker("start", "web")
+        assert "No such link: /web/pg" in engine.docker("rm", "--link", "web/pg", check=False).err
     finally:
         engine.docker("rm", "-f", "db", "web")

@@ -134,7 +134,7 @@ def test_links_that_are_none_are_refused(bad: str) -> None:
 def test_a_link_tells_where_the_other_one_is() -> None:
     other = linking.Linked("db", "box", IPv4Address("172.17.0.2"), ("5432/tcp", "53/udp"), ("A=b", "PATH=/x", "HOME=/"))
     link = linking.Link("db", "my-db")
-    assert linking.host_entries(link, other) == ("my-db:172.17.0.2", "box:172.17.0.2", "db:172.17.0.2")
+    assert linking.host_line(link, other) == "172.17.0.2\tmy-db box db\n"
     found = list(linking.environment("web", link, other))
     assert found[0] == "MY_DB_PORT=udp://172.17.0.2:53"
     assert "MY_DB_PORT_5432_TCP_ADDR=172.17.0.2" in found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from riad.engine.containers import links
 from riad.engine.containers.create import shares_network_with
 from riad.engine.containers.engine import Engine
 from riad.engine.containers.model import Container
@@ -80,7 +81,7 @@ class Connector:
         """In place: the container has the files themselves mounted. What it changed in them itself gives way."""
         folder = self.engine.paths.folder(container.id)
         for name, text in (
-            ("hosts", self.engine.networks.hosts(container.id)),
+            ("hosts", links.hosts(self.engine, container)),
             ("resolv.conf", self.engine.networks.resolv_conf(container.id)),
         ):
             if (folder / name).exists():

@@ -40,10 +40,10 @@ def parse_link(text: str) -> Link:
     return Link(target, posixpath.basename(parts[-1]) if len(parts) == 2 else target)
 
 
-def host_entries(link: Link, linked: Linked) -> tuple[str, ...]:
-    """NAME:ADDRESS for every name the other one has."""
-    names = dict.fromkeys([link.alias, linked.hostname, linked.name])
-    return tuple(f"{name}:{linked.address}" for name in names if name)
+def host_line(link: Link, linked: Linked) -> str:
+    """One line of /etc/hosts with every name the other one has."""
+    names = dict.fromkeys(filter(None, [link.alias, linked.hostname, linked.name]))
+    return f"{linked.address}\t{' '.join(names)}\n"
 
 
 def environment(container: str, link: Link, linked: Linked) -> Iterator[str]:

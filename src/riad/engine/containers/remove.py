@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable
+from dataclasses import replace
 
 from riad.engine.containers import exits, rootfs, stop
 from riad.engine.containers.engine import Engine
+from riad.engine.containers.linking import parse_link
 from riad.engine.containers.model import Container, Phase
 from riad.engine.host.disk import on_disk
-from riad.kernel.faults import Fault, conflict
+from riad.kernel.faults import Fault, conflict, not_found
 
 
 async def remove(engine: Engine, container: Container, *, force: bool = False, volumes: bool = False) -> None:
@@ -62,6 +64,17 @@ async def _remove_anonymous(engine: Engine, name: str) -> None:
     with contextlib.suppress(Fault):  # gone already, or another container uses it
         if engine.volumes.get(name).is_anonymous:
             await engine.volumes.remove(name)
+
+
+async def remove_link(engine: Engine, container: Container, alias: str) -> None:
+    """`docker rm --link CONTAINER/ALIAS`; the name goes at the next start. Raises NOT_FOUND."""
+    async with engine.registry.lock(container.id):
+        container = engine.registry.fresh(container)
+        settings = container.settings
+        kept = tuple(text for text in settings.host.links if parse_link(text).alias != alias)
+        if len(kept) == len(settings.host.links):
+            raise not_found(f"No such link: /{container.name}/{alias}")
+        engine.registry.change(container, settings=replace(settings, host=replace(settings.host, links=kept)))
 
 
 async def prune(engine: Engine, wanted: Callable[[Container], bool]) -> tuple[list[str], int]:

@@ -10,10 +10,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from collections.abc import Iterator
 from dataclasses import replace
 
-from riad.engine.containers import bundle, exits, health, held, linking, rootfs, sources, spec, user
+from riad.engine.containers import bundle, exits, health, held, links, rootfs, sources, spec, user
 from riad.engine.containers.blockdevices import numbered
 from riad.engine.containers.create import network_mode, shares_network_with
 from riad.engine.containers.engine import Engine
@@ -21,7 +20,7 @@ from riad.engine.containers.logs.options import bounds
 from riad.engine.containers.model import Container, Phase, Run
 from riad.engine.containers.registry import settle
 from riad.engine.host import answering, apparmor, cdi, conmon, devices, facts
-from riad.engine.networks.model import DEFAULT_NETWORK, Attachment, NameWishes, PortBinding
+from riad.engine.networks.model import Attachment, NameWishes, PortBinding
 from riad.kernel.faults import Fault, Kind, conflict
 
 
@@ -68,6 +67,8 @@ async def begin(engine: Engine, container: Container) -> Container:
     exits.watch(engine, started)
     health.watch(engine, started)
     engine.announce(started, "start")
+    for follower in links.followers(engine, started):
+        write_names(engine, follower)  # its address may be another one than before
     return started
 
 
@@ -112,6 +113,7 @@ async def _launch(engine: Engine, container: Container) -> Run:
     with contextlib.suppress(FileNotFoundError):
         (engine.paths.exits / container.id).unlink()
     root = rootfs.mount(engine, container)
+    links.check(engine, container)
     remap = engine.remapped(container)
     joined = await _join(engine, container)
     if remap is not None:
@@ -134,7 +136,7 @@ async def _launch(engine: Engine, container: Container) -> Run:
         init_program=engine.init_program,
         swap_limits=engine.swap_limits,
         shm=_shared_memory(engine, container),
-        links=tuple(_link_environment(engine, container)),
+        links=tuple(links.environment(engine, container)),
     )
     if bundle.apparmor(host, engine.host) == apparmor.DEFAULT:
         await asyncio.to_thread(apparmor.load_default)
@@ -211,7 +213,6 @@ def attachment(engine: Engine, container: Container) -> Attachment:
         exposed = [_port(text) for text in sorted(settings.config.exposed_ports)]
         ports += [PortBinding(number, proto) for number, proto in exposed if (number, proto) not in given]
     remap = engine.remapped(container)
-    linked = [entry for link, other in _linked(engine, container) for entry in linking.host_entries(link, other)]
     return Attachment(
         owner=remap.namespace if remap else None,
         container_id=container.id,
@@ -220,37 +221,8 @@ def attachment(engine: Engine, container: Container) -> Attachment:
         domain=settings.domainname,
         networks=settings.networks,
         ports=tuple(ports),
-        names=NameWishes(host.dns, host.dns_search, host.dns_options, (*host.extra_hosts, *linked)),
+        names=NameWishes(host.dns, host.dns_search, host.dns_options, host.extra_hosts),
     )
-
-
-def _linked(engine: Engine, container: Container) -> Iterator[tuple[linking.Link, linking.Linked]]:
-    """The containers it links to, as they run now. Raises CONFLICT for one that does not."""
-    for text in container.settings.host.links:
-        link = linking.parse_link(text)
-        other = engine.registry.find(link.target)
-        sandbox = engine.networks.inspect(other.id) if other.phase is Phase.RUNNING else None
-        if sandbox is None:
-            raise conflict(f"Cannot link to a non running container: /{other.name} AS /{container.name}/{link.alias}")
-        if not sandbox.endpoints:
-            raise conflict(f"Cannot link to /{other.name}: it is on no network")
-        shared = next((e for n, e in sandbox.endpoints.items() if n in container.settings.networks), None)
-        if shared is None:
-            raise conflict(f"Cannot link to /{other.name}, as it does not belong to a network of /{container.name}")
-        config = other.settings.config
-        yield (
-            link,
-            linking.Linked(
-                other.name, other.settings.hostname, shared.address, tuple(config.exposed_ports), config.env
-            ),
-        )
-
-
-def _link_environment(engine: Engine, container: Container) -> Iterator[str]:
-    """On networks of users' own, links are names only."""
-    if network_mode(container.settings.host) == DEFAULT_NETWORK:
-        for link, other in _linked(engine, container):
-            yield from linking.environment(container.name, link, other)
 
 
 def _port(text: str) -> tuple[int, str]:
@@ -308,5 +280,5 @@ def write_names(engine: Engine, container: Container) -> None:
     if engine.networks.inspect(container.id) is None:
         return
     folder = engine.paths.folder(container.id)
-    (folder / "hosts").write_text(engine.networks.hosts(container.id))
+    (folder / "hosts").write_text(links.hosts(engine, container))
     (folder / "resolv.conf").write_text(engine.networks.resolv_conf(container.id))

@@ -17,7 +17,7 @@ from riad.engine.dockerapi.create_body.settings import read_settings
 from riad.engine.dockerapi.filters import parse_filters
 from riad.engine.dockerapi.streams import chunked
 from riad.engine.dockerapi.wire import dumps, flag, json_body, json_response, no_content, version_of, whole
-from riad.kernel.faults import invalid
+from riad.kernel.faults import invalid, not_found
 from riad.oci.platform import parse_platform
 
 _SHOWN = (Phase.RUNNING, Phase.PAUSED, Phase.RESTARTING)
@@ -100,10 +100,14 @@ def routes(*, engine: Engine, executions: Executions) -> list[web.RouteDef]:
         return response
 
     async def remove_(request: web.Request) -> web.Response:
-        if flag(request.query, "link"):
-            raise invalid("link: this engine has no links")
         force, volumes = flag(request.query, "force"), flag(request.query, "v")
         await remove.remove(engine, named(request), force=force, volumes=volumes)
+        return no_content()
+
+    async def remove_link(request: web.Request) -> web.Response:
+        if not flag(request.query, "link"):
+            raise not_found(f"No such container: {request.match_info['id']}/{request.match_info['alias']}")
+        await remove.remove_link(engine, named(request), request.match_info["alias"])
         return no_content()
 
     async def prune(request: web.Request) -> web.Response:
@@ -140,4 +144,5 @@ def routes(*, engine: Engine, executions: Executions) -> list[web.RouteDef]:
         web.get(one + "/top", top_),
         web.post(one + "/resize", resize_),
         web.delete(one, remove_),
+        web.delete(one + "/{alias}", remove_link),
     ]
