@@ -22,9 +22,19 @@ NULLS = {"MemorySwappiness", "OomKillDisable", "Error", "ExitCode"}
 """Properties that dockerd sends as null though the description knows only their type."""
 
 UNDESCRIBED = {
-    "": {"status", "id", "from", "aux", "Container", "ContainerConfig", "VirtualSize"},  # for clients of old times
+    "": {
+        "status",
+        "id",
+        "from",
+        "aux",
+        "errorDetail",
+        "Container",
+        "ContainerConfig",
+        "VirtualSize",
+    },  # for clients of old times
     "Config": {"AttachStdin", "AttachStdout", "AttachStderr"},
     "HostConfig": {"Capabilities"},
+    "errorDetail": {"code", "message"},
     "aux": {"ID", "Digest", "Size", "Tag"},
     "DefaultAddressPools": {"Base", "Size"},
 }

@@ -16,6 +16,7 @@ from riad.kernel.blobs import FolderBlobs
 from riad.kernel.clock import FixedClock
 from riad.kernel.db import Base, Database
 from riad.oci import media
+from riad.registry.cache import Cache, Upstream
 from riad.registry.uploads import Parts
 
 PASSWORD = "correct-horse"
@@ -57,6 +58,11 @@ class House:
     projects: FakeProjects
     dana: int
     sam: int
+    upstreams: tuple[Upstream, ...] = ()
+
+    @property
+    def cache(self) -> Cache:
+        return Cache(self.database, self.blobs, self.clock, self.parts.folder, self.upstreams)
 
     def restarted(self) -> House:
         """The same disk and database, with everything in memory forgotten."""

@@ -95,13 +95,14 @@ def _row(session: Session, digest: str, size: int, now: datetime) -> BlobRow:
 def link(session: Session, repository: RepositoryRow, digest: str, *, clock: Clock) -> None:
     """Lets a repository read a kept blob. Raises QUOTA_EXCEEDED where its project may not keep so much."""
     if not touch(session, repository.id, {digest}, clock=clock):
-        if not _in_project(session, repository.project_id, digest):
+        if not in_project(session, repository.project_id, digest):
             quota.require_room(session, repository.project_id, session.get_one(BlobRow, digest).size)
         session.add(LinkRow(repository_id=repository.id, digest=digest, touched_at=clock.now()))
         session.flush()
 
 
-def _in_project(session: Session, project_id: int, digest: str) -> bool:
+def in_project(session: Session, project_id: int, digest: str) -> bool:
+    """Whether any repository of the project has the blob: then it costs no more room."""
     held = exists().where(
         LinkRow.digest == digest, LinkRow.repository_id == RepositoryRow.id, RepositoryRow.project_id == project_id
     )

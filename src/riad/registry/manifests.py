@@ -51,8 +51,9 @@ def put(
     content_type: str,
     store: BlobStore,
     clock: Clock,
+    whole: bool = True,
 ) -> ManifestInfo:
-    """Keeps a manifest under a tag or its own digest.
+    """Keeps a manifest under a tag or its own digest. Not `whole`: what it names may come later, as into a cache.
 
     Raises MANIFEST_INVALID, MANIFEST_BLOB_UNKNOWN, DIGEST_INVALID, TOO_LARGE, UNSUPPORTED.
     """
@@ -60,7 +61,8 @@ def put(
     wanted = _digest_in(reference)
     tag = None if wanted is not None else _tag(reference)
     digest = _checked_digest(body, wanted)
-    _require_parts(session, repository.id, found, clock=clock)
+    if whole:
+        _require_parts(session, repository.id, found, clock=clock)
     blob_verbs.keep(session, store, digest, len(body), body, clock=clock)
     row = manifest(session, repository.id, digest) or _add(
         session, repository.id, digest, len(body), found, clock=clock
@@ -69,7 +71,8 @@ def put(
     if tag is not None:
         _move_tag(session, repository.id, tag, row.id, clock=clock)
         payload = {"project_id": repository.project_id, "repository": repository.name, "tag": tag, "digest": digest}
-        outbox.emit(session, TAG_PUSHED, payload, clock=clock)
+        if whole:
+            outbox.emit(session, TAG_PUSHED, payload, clock=clock)
     session.flush()
     return _info(row)
 

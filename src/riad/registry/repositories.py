@@ -28,7 +28,15 @@ def ensure(session: Session, name: RepositoryName, *, projects: Projects, clock:
     if project is None:
         message = f"{name}: an image needs a project of that name; create the project first"
         raise Refusal(Reason.NAME_UNKNOWN, message, detail={"name": name.text})
-    row = RepositoryRow(project_id=project.id, name=name.text, created_at=clock.now())
+    return ensure_for(session, name, project_id=project.id, clock=clock)
+
+
+def ensure_for(session: Session, name: RepositoryName, *, project_id: int, clock: Clock) -> RepositoryRow:
+    """The repository, made for this project where it is missing."""
+    found = repository(session, name.text)
+    if found is not None:
+        return found
+    row = RepositoryRow(project_id=project_id, name=name.text, created_at=clock.now())
     session.add(row)
     session.flush()
     return row

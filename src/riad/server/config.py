@@ -22,6 +22,9 @@ class ServerConfig:
     docker_host: str | None = None
     edge_socket: Path | None = None
     jobs: int = 2
+    registry_cache: tuple[str, ...] = ()
+    registry_cache_public: bool = False
+    advisories: Path | None = None
     root_token: str | None = None
     root_password: str | None = None
     log_level: str = "info"

@@ -17,6 +17,7 @@ from riad.kernel.clock import Clock
 from riad.kernel.db import Database
 from riad.ml import upkeep as ml
 from riad.registry import garbage, policy
+from riad.registry.cache import Cache
 from riad.registry.uploads import Parts
 
 log = logs.named("upkeep")
@@ -33,6 +34,7 @@ class Upkeep:
     repositories: Repositories
     blobs: BlobStore
     parts: Parts
+    cache: Cache
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -48,6 +50,7 @@ class Upkeep:
         tidied = housekeeping.tidy_due(self.database, self.repositories)
         with self.database.write() as session:
             policy.clean_due(session, clock=self.clock)
+            self.cache.forget_idle(session)
         collected = garbage.collect(
             self.database, self.blobs, self.parts, clock=self.clock, sweep_untagged=True, pinned=pinned_digests
         )

@@ -47,6 +47,7 @@ from riad.protocols.gitlab import registry as registry_routes
 from riad.protocols.ocidist import router as ocidist
 from riad.protocols.ocidist.services import Services as RegistryServices
 from riad.protocols.ocidist.tokens import load_key
+from riad.registry.cache import Cache, parse_upstream
 from riad.registry.uploads import Parts as UploadParts
 from riad.server import app, first_start
 from riad.server.adapters import (
@@ -92,6 +93,13 @@ class Kept:
     @property
     def images(self) -> RegistryImages:
         return RegistryImages(self.database, self.clock, self.config.host, self.signing_key)
+
+    @property
+    def cache(self) -> Cache:
+        config = self.config
+        upstreams = tuple(map(parse_upstream, config.registry_cache))
+        folder = config.data_dir / "uploads"
+        return Cache(self.database, self.blobs, self.clock, folder, upstreams, config.registry_cache_public)
 
     @property
     def edge(self) -> EdgeSettings:
@@ -221,6 +229,7 @@ def faces(
             projects=RegistryProjects(),
             signing_key=kept.signing_key,
             external_url=config.url,
+            cache=kept.cache,
         )
     )
     yield gitlab.router(
@@ -319,7 +328,7 @@ def build(config: ServerConfig, database: Database) -> Parts:
         look_after=deploying.reconciler.wake if deploying is not None else lambda: None,
     )
     delivery = Delivery(database, reactions.table(), clock=kept.clock)
-    upkeep = Upkeep(database, kept.clock, kept.repositories, kept.blobs, uploads)
+    upkeep = Upkeep(database, kept.clock, kept.repositories, kept.blobs, uploads, kept.cache)
     tasks: list[app.Task] = [delivery.run, upkeep.run]
     checks = [app.database_check(database)]
     if docker is not None:

@@ -45,6 +45,7 @@ def registry(tmp_path: Path) -> Iterator[Served]:
                 projects=house.projects,
                 signing_key=b"k" * 32,
                 external_url=f"http://{host}",
+                cache=house.cache,
             )
         )
     )

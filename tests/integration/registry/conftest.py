@@ -32,6 +32,7 @@ def client_of(house: House) -> TestClient:
                 projects=house.projects,
                 signing_key=b"k" * 32,
                 external_url="http://localhost:8080",
+                cache=house.cache,
             )
         )
     )

@@ -13,17 +13,18 @@ from dataclasses import dataclass
 from fastapi import Request
 from sqlalchemy.orm import Session
 
-from riad.identity import authenticate, users
+from riad.identity import authenticate, permissions, users
 from riad.identity import tokens as access_tokens
-from riad.identity.model import ANONYMOUS, Principal
+from riad.identity.model import ANONYMOUS, Access, Principal
 from riad.kernel.faults import Fault, Kind, unauthenticated
 from riad.protocols.ocidist import tokens
 from riad.protocols.ocidist.errors import Challenged
 from riad.protocols.ocidist.services import Services
-from riad.registry import access
+from riad.registry import access, policy
 from riad.registry.access import Action
 from riad.registry.faults import Reason, Refusal
 from riad.registry.names import RepositoryName, project_of
+from riad.registry.store import repository, tagged
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +89,8 @@ def require(services: Services, session: Session, request: Request, name: Reposi
     who = caller(services, session, request)
     if who.holds(name, action):
         return who
+    if services.cache.remote(name) is not None:
+        return _require_cached(services, request, name, action, who)
     scope = f"repository:{name}:{'pull,push' if action is Action.PUSH else action}"
     project = project_of(session, services.projects, name)
     if project is not None and action in access.allowed(session, who.principal, project):
@@ -107,6 +110,31 @@ def require(services: Services, session: Session, request: Request, name: Reposi
         f"{who.principal.user.username} may not {action} {name}: this needs the {access.role_needed(action)} role in "
         "the project, and a token whose scopes cover it",
     )
+
+
+def require_unprotected(
+    services: Services, session: Session, name: RepositoryName, reference: str, who: Caller
+) -> None:
+    """A protected tag that is there is moved and deleted by maintainers only. Raises DENIED."""
+    held = repository(session, name.text)
+    if held is None or ":" in reference or not policy.of_project(session, held.project_id).protects(reference):
+        return
+    if tagged(session, held.id, reference) is None:
+        return
+    project = services.projects.by_id(session, held.project_id)
+    if project is None or permissions.access(session, who.principal, project) < Access.MAINTAINER:
+        message = f"the tag {reference} of {name} is protected: only a maintainer of the project moves or deletes it"
+        raise Refusal(Reason.DENIED, message)
+
+
+def _require_cached(services: Services, request: Request, name: RepositoryName, action: Action, who: Caller) -> Caller:
+    """Whoever is signed in may pull through the cache, and anyone where it is public."""
+    if action is not Action.PULL:
+        raise Refusal(Reason.DENIED, f"{name} is a cache of another registry: it cannot be pushed to")
+    if services.cache.public or (who.principal.user is not None and who.granted is None):
+        return who
+    error = "insufficient_scope" if who.granted is not None else None
+    raise Challenged(f"log in to pull {name}", challenge(services, request, f"repository:{name}:pull", error))
 
 
 def challenge(services: Services, request: Request, scope: str | None = None, error: str | None = None) -> str:

@@ -30,12 +30,15 @@ def router(services: Services) -> APIRouter:
 
     @routes.head("/v2/{name:path}/blobs/{digest}")
     def ask(request: Request, name: str, digest: str) -> Response:
-        found = _find(services, request, name, digest)
+        found = _find(services, request, name, digest) or _upstream(services, name, digest)
         return Response(status_code=200, headers=_headers(found) | {"Content-Length": str(found.size)})
 
     @routes.get("/v2/{name:path}/blobs/{digest}")
     def read(request: Request, name: str, digest: str) -> Response:
         found = _find(services, request, name, digest)
+        if found is None:
+            size, pieces = services.cache.fetch(RepositoryName.parse(name), _digest(digest))
+            return StreamingResponse(pieces, 200, _headers(BlobInfo(digest, size)) | _length(size))
         return _content(services.blobs.open(blobs.key(found.digest)), found, request.headers.get("range"))
 
     @routes.delete("/v2/{name:path}/blobs/{digest}")
@@ -49,10 +52,21 @@ def router(services: Services) -> APIRouter:
     return routes
 
 
-def _find(services: Services, request: Request, name: str, digest: str) -> BlobInfo:
+def _upstream(services: Services, name: str, digest: str) -> BlobInfo:
+    return BlobInfo(digest, services.cache.size(RepositoryName.parse(name), digest))
+
+
+def _length(size: int) -> dict[str, str]:
+    return {"Content-Length": str(size)} if size >= 0 else {}
+
+
+def _find(services: Services, request: Request, name: str, digest: str) -> BlobInfo | None:
+    """None: to be had from a cached registry."""
     parsed, wanted = RepositoryName.parse(name), _digest(digest)
     with services.database.read() as session:
         who = require(services, session, request, parsed, Action.PULL)
+        if services.cache.remote(parsed) is not None:
+            return services.cache.blob(parsed, wanted)
         repository = repositories.get(session, parsed)
         found = blobs.find(session, repository.id, wanted)
         relied_on = who.holds(parsed, Action.PUSH) and _is_stale(services, session, repository.id, wanted)

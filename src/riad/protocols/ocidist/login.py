@@ -13,7 +13,7 @@ from fastapi import APIRouter, Form, Query, Request
 from sqlalchemy.orm import Session
 
 from riad.identity import authenticate
-from riad.identity.model import ANONYMOUS, Principal
+from riad.identity.model import ANONYMOUS, Principal, Scope
 from riad.kernel.faults import Fault, Kind
 from riad.protocols.ocidist import tokens
 from riad.protocols.ocidist.auth import basic_credentials
@@ -107,9 +107,13 @@ def _allowed(
     if kind.split("(")[0] != "repository":
         return frozenset()
     try:
-        project = project_of(session, services.projects, RepositoryName.parse(name))
+        parsed = RepositoryName.parse(name)
     except Refusal:
         return frozenset()
+    if services.cache.remote(parsed) is not None:
+        may_pull = services.cache.public or (principal.user is not None and principal.covers(Scope.READ_REGISTRY))
+        return frozenset({Action.PULL.value}) if may_pull else frozenset()
+    project = project_of(session, services.projects, parsed)
     if project is None:
         return frozenset()
     wanted = frozenset(Action) if "*" in actions else frozenset(a for a in Action if a.value in actions)

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Request, Response
 from starlette.concurrency import run_in_threadpool
 
 from riad.oci.manifest import LARGEST_MANIFEST
-from riad.protocols.ocidist.auth import require
+from riad.protocols.ocidist.auth import require, require_unprotected
 from riad.protocols.ocidist.errors import RegistryRoute
 from riad.protocols.ocidist.services import Services
 from riad.registry import manifests, repositories
@@ -37,7 +37,8 @@ def router(services: Services) -> APIRouter:
     def forget(request: Request, name: str, reference: str) -> Response:
         parsed = RepositoryName.parse(name)
         with services.database.write() as session:
-            require(services, session, request, parsed, Action.DELETE)
+            who = require(services, session, request, parsed, Action.DELETE)
+            require_unprotected(services, session, parsed, reference, who)
             manifests.delete(session, repositories.get(session, parsed), reference)
         return Response(status_code=202)
 
@@ -48,7 +49,9 @@ def _find(services: Services, request: Request, name: str, reference: str) -> Ma
     parsed = RepositoryName.parse(name)
     with services.database.read() as session:
         require(services, session, request, parsed, Action.PULL)
-        return manifests.resolve(session, repositories.get(session, parsed), reference)
+        if services.cache.remote(parsed) is None:
+            return manifests.resolve(session, repositories.get(session, parsed), reference)
+    return services.cache.manifest(parsed, reference)
 
 
 def _headers(found: ManifestInfo) -> dict[str, str]:
@@ -72,7 +75,8 @@ async def _body(request: Request) -> bytes:
 def _put(services: Services, request: Request, name: str, reference: str, body: bytes) -> Response:
     parsed = RepositoryName.parse(name)
     with services.database.read() as session:
-        require(services, session, request, parsed, Action.PUSH)
+        who = require(services, session, request, parsed, Action.PUSH)
+        require_unprotected(services, session, parsed, reference, who)
     with services.database.write() as session:
         repository = repositories.ensure(session, parsed, projects=services.projects, clock=services.clock)
         put = manifests.put(

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from riad.kernel.blobs import BlobStore
 from riad.kernel.clock import Clock
 from riad.kernel.db import Database
+from riad.registry.cache import Cache
 from riad.registry.names import Projects
 from riad.registry.uploads import Parts
 
@@ -22,3 +23,4 @@ class Services:
     projects: Projects
     signing_key: bytes
     external_url: str
+    cache: Cache

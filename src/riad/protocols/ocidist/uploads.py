@@ -163,6 +163,8 @@ def _require_room(session: Session, request: Request, row: UploadRow) -> None:
     more = int(length) if length.isdigit() else 0
     if more:
         repository = session.get_one(RepositoryRow, row.repository_id)
+        if blobs.in_project(session, repository.project_id, request.query_params.get("digest", "")):
+            return
         quota.require_room(session, repository.project_id, row.offset + more)
 
 
