@@ -282,7 +282,8 @@ def assemble(config: EngineConfig, *, suggest: Suggest = no_suggestion) -> Daemo
         happenings.publish("network", action, network.id, attributes | ({"container": container} if container else {}))
 
     def image_happened(action: str, subject: str, attributes: Mapping[str, str]) -> None:
-        happenings.publish("image", action, subject, attributes)
+        image = image_store.find(subject) if subject else None  # gone already where it is deleted
+        happenings.publish("image", action, subject, {**(image.config.config.labels if image else {}), **attributes})
 
     def volume_happened(action: str, name: str, attributes: Mapping[str, str]) -> None:
         happenings.publish("volume", action, name, attributes)

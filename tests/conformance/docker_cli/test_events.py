@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import time
+from pathlib import Path
 from typing import Any
 
+import docker
 import pytest
 
 from engine_fixture import BASE, RunningEngine, wait_until
@@ -64,6 +67,23 @@ def test_events_survive_the_daemon(engine: RunningEngine) -> None:
     engine.stop()
     engine.start()
     assert [event["Action"] for event in _told(engine, since, "container=before")] == ["create"]
+
+
+def test_a_build_makes_an_image_and_its_events_carry_its_labels(engine: RunningEngine, tmp_path: Path) -> None:
+    since = time.time()
+    (tmp_path / "Dockerfile").write_text(f"FROM {BASE}\nLABEL team=blue\n")
+    environ = {**engine.environ, "DOCKER_BUILDKIT": "0"}
+    subprocess.run(["docker", "build", "-q", "-t", "told:1", tmp_path], env=environ, capture_output=True, check=True)
+    engine.docker("rmi", "told:1")
+    found = _told(engine, since, "type=image")
+    assert [event["Action"] for event in found] == ["create", "tag", "untag", "delete"]
+    assert all(event["Actor"]["Attributes"]["team"] == "blue" for event in found[:2])
+    assert found[1]["Actor"]["Attributes"]["name"] == "told:1"
+    old = docker.APIClient(base_url=engine.host, version="1.45")
+    filters = {"type": "image", "image": found[0]["Actor"]["ID"]}
+    seen = old.events(since=int(since), until=int(time.time()) + 1, filters=filters, decode=True)
+    assert [event["Action"] for event in seen] == ["tag", "untag", "delete"]
+    old.close()
 
 
 def test_every_prune_tells_what_it_freed(engine: RunningEngine) -> None:

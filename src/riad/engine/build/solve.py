@@ -167,6 +167,7 @@ class Builder:
         for layer in layers:
             images.layers.pin(layer.diff_id)  # `create` takes one pin of each over
         image = images.create(solved.state.image, layers, names)
+        images.announce("create", image.id, {"name": image.id})
         for tag in names:
             images.announce("tag", image.id, {"name": tag.familiar})
         return image

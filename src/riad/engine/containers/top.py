@@ -28,7 +28,8 @@ async def top(engine: Engine, container: Container, arguments: str = "") -> tupl
     wanted = set(await asyncio.to_thread(cgroups.processes, engine.group(container)))
     done = await process.run(["ps", *(arguments or "-ef").split()], timeout=_DEADLINE, check=False)
     if done.code != 0:
-        raise invalid(f"ps: {next(iter(done.said().splitlines()), 'it failed without saying why')}")
+        complaint = done.stderr.decode(errors="replace").strip() or "it failed without saying why"
+        raise invalid(f"ps: {complaint.splitlines()[0]}")
     found = select(done.stdout.decode(errors="replace"), wanted)
     engine.announce(container, "top")
     return found

@@ -11,10 +11,12 @@ from riad.engine.dockerapi.app import cancellable
 from riad.engine.dockerapi.event_filters import KNOWN, matches
 from riad.engine.dockerapi.filters import parse_filters
 from riad.engine.dockerapi.streams import chunked
-from riad.engine.dockerapi.wire import Shape, dumps, parse_moment
+from riad.engine.dockerapi.wire import Shape, dumps, parse_moment, version_of
 from riad.engine.events import Event, Events
 from riad.kernel.clock import Clock
 from riad.kernel.faults import invalid
+
+_IMAGE_CREATE_SINCE = (1, 46)
 
 
 def routes(*, events: Events, clock: Clock) -> list[web.RouteDef]:
@@ -26,12 +28,13 @@ def routes(*, events: Events, clock: Clock) -> list[web.RouteDef]:
         if since is not None and until is not None and until < since:
             asked = f"`since` time ({request.query['since']}) cannot be after `until` time ({request.query['until']})"
             raise invalid(asked)
+        newer = version_of(request) >= _IMAGE_CREATE_SINCE
         with events.listening() as happening:
             past = events.past()  # now: what happens from here on comes by listening, and nothing twice
             response = await chunked(request, content_type="application/json")
 
             async def tell(event: Event) -> None:
-                if matches(event, filters):
+                if matches(event, filters) and (newer or (event.kind, event.action) != ("image", "create")):
                     await response.write((dumps(event_shape(event)) + "\n").encode())
 
             if since is not None or until is not None:
