@@ -2,78 +2,18 @@
 
 from __future__ import annotations
 
+import io
 import json
-import os
 import shutil
 import subprocess
-from collections.abc import Iterator
+import tarfile
 from pathlib import Path
 
 import pytest
 
-from engine_fixture import RunningEngine, Said, running_engine
+from buildx_client import Buildx
 
-_PLUGINS = (
-    *os.environ.get("RIAD_CLI_PLUGINS", "").split(":"),
-    str(Path.home() / ".docker/cli-plugins"),
-    "/usr/libexec/docker/cli-plugins",
-    "/usr/lib/docker/cli-plugins",
-    "/usr/local/lib/docker/cli-plugins",
-)
-
-
-def _folder(plugin: str) -> str | None:
-    return next((folder for folder in _PLUGINS if folder and (Path(folder) / plugin).exists()), None)
-
-
-pytestmark = [
-    pytest.mark.root,
-    pytest.mark.slow,
-    pytest.mark.skipif(_folder("docker-buildx") is None, reason="docker has no buildx plugin here"),
-]
-
-
-class Buildx:
-    def __init__(self, engine: RunningEngine, folder: Path) -> None:
-        self.engine = engine
-        self.folder = folder
-        config = engine.root / "client"
-        config.mkdir(exist_ok=True)
-        extra = sorted({folder for folder in map(_folder, ("docker-buildx", "docker-compose")) if folder})
-        (config / "config.json").write_text(json.dumps({"cliPluginsExtraDirs": extra}))
-
-    def write(self, files: dict[str, str]) -> None:
-        for name, content in files.items():
-            path = self.folder / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(content)
-
-    def run(self, *args: str, stdin: bytes = b"", env: dict[str, str] | None = None) -> Said:
-        done = subprocess.run(
-            ["docker", *args], input=stdin, capture_output=True, timeout=120, cwd=self.folder,
-            env={**self.engine.environ, **(env or {})},
-        )  # fmt: skip
-        return Said(done.returncode, done.stdout.decode(), done.stderr.decode())
-
-    def build(self, dockerfile: str, *args: str, **files: str) -> Said:
-        self.write({"Dockerfile": dockerfile, **files})
-        return self.run("buildx", "build", "--progress=plain", "-t", "made:1", *args, ".")
-
-    def cat(self, path: str, image: str = "made:1") -> str:
-        done = self.run("run", "--rm", image, "cat", path)
-        assert done.code == 0, done.err
-        return done.out
-
-
-@pytest.fixture(scope="module")
-def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningEngine]:
-    with running_engine() as running:
-        yield running
-
-
-@pytest.fixture
-def buildx(engine: RunningEngine, tmp_path: Path) -> Buildx:
-    return Buildx(engine, tmp_path)
+pytestmark = [pytest.mark.root, pytest.mark.slow]
 
 
 def test_a_build_shows_its_steps_and_gives_an_image(buildx: Buildx) -> None:
@@ -133,3 +73,114 @@ def test_keys_are_used_through_the_forwarded_agent(buildx: Buildx) -> None:
     finally:
         agent.terminate()
         agent.wait()
+
+
+def test_outputs_are_archives_tars_and_folders(buildx: Buildx, tmp_path: Path) -> None:
+    text = "FROM base:1 AS base\nRUN echo made > /made\nFROM scratch\nCOPY --from=base /made /dir/made\n"
+    assert buildx.build(text, "--output", "type=local,dest=out").code == 0
+    assert (tmp_path / "out/dir/made").read_text() == "made\n"
+    assert buildx.build(text, "--output", "type=tar,dest=out.tar").code == 0
+    with tarfile.open(tmp_path / "out.tar") as tar:
+        assert tar.getnames() == ["dir", "dir/made"]
+    for kind in ("docker", "oci"):
+        done = buildx.build(text, "--output", f"type={kind},dest={kind}.tar")
+        assert done.code == 0, done.err
+        loaded = buildx.run("load", stdin=(tmp_path / f"{kind}.tar").read_bytes())
+        assert "made:1" in loaded.out, loaded.err
+
+
+def test_what_was_made_is_written_to_files(buildx: Buildx, tmp_path: Path) -> None:
+    done = buildx.build("FROM base:1\nLABEL a=b\n", "--metadata-file", "meta", "--iidfile", "id")
+    assert done.code == 0, done.err
+    image = buildx.run("image", "inspect", "-f", "{{.Id}}", "made:1").out.strip()
+    assert (tmp_path / "id").read_text() == image
+    assert json.loads((tmp_path / "meta").read_text())["containerimage.config.digest"] == image
+
+
+def test_the_dockerfile_may_come_from_standard_input(buildx: Buildx) -> None:
+    buildx.write({"a": "from context"})
+    done = buildx.run("build", "-t", "made:1", "-f", "-", ".", stdin=b"FROM base:1\nCOPY a /a\n")
+    assert done.code == 0, done.err
+    assert buildx.cat("/a") == "from context"
+    done = buildx.run("build", "-t", "made:1", "-", stdin=b"FROM base:1\nRUN echo alone > /a\n")
+    assert done.code == 0, done.err
+    assert buildx.cat("/a") == "alone\n"
+
+
+def test_the_context_may_be_a_tar_from_standard_input(buildx: Buildx) -> None:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w:gz") as tar:
+        for name, content in {"Dockerfile": b"FROM base:1\nCOPY a /a\n", "a": b"from tar"}.items():
+            entry = tarfile.TarInfo(name)
+            entry.size = len(content)
+            tar.addfile(entry, io.BytesIO(content))
+    done = buildx.run("build", "-t", "made:1", "-", stdin=buffer.getvalue())
+    assert done.code == 0, done.err
+    assert buildx.cat("/a") == "from tar"
+
+
+def test_named_contexts_are_folders_and_images(buildx: Buildx) -> None:
+    buildx.write({"other/file": "from folder"})
+    done = buildx.build(
+        "FROM thing\nCOPY --from=more file /file\nRUN --mount=from=more,target=/m cat /m/file\n",
+        "--build-context", "more=other", "--build-context", "thing=docker-image://base:1",
+    )  # fmt: skip
+    assert done.code == 0, done.err
+    assert buildx.cat("/file") == "from folder"
+
+
+def test_targets_arguments_labels_hosts_and_networks(buildx: Buildx) -> None:
+    text = (
+        "ARG V=0\nFROM base:1 AS one\nARG V TARGETARCH\nRUN echo $V $TARGETARCH > /v\n"
+        "RUN cat /etc/hosts >> /v; ls /sys/class/net >> /v\n"
+        "FROM base:1 AS two\nRUN exit 1\n"
+    )
+    done = buildx.build(
+        text, "--target", "one", "--build-arg", "V=5", "--label", "l=m", "--add-host", "some.host=10.1.2.3",
+        "--network", "none", "--shm-size", "1m", "--ulimit", "nofile=99",
+    )  # fmt: skip
+    assert done.code == 0, done.err
+    value = buildx.cat("/v")
+    assert value.startswith("5 ")
+    assert "10.1.2.3\tsome.host" in value
+    assert "eth0" not in value
+    assert buildx.run("image", "inspect", "-f", "{{.Config.Labels.l}}", "made:1").out == "m\n"
+
+
+def test_a_stage_is_built_anew_alone(buildx: Buildx) -> None:
+    text = "FROM base:1 AS one\nRUN date +%N > /one\nFROM base:1 AS two\nRUN date +%N > /two\nCOPY --from=one /one /\n"
+    buildx.build(text)
+    one, two = buildx.cat("/one"), buildx.cat("/two")
+    buildx.build(text, "--no-cache-filter", "two")
+    assert buildx.cat("/one") == one
+    assert buildx.cat("/two") != two
+
+
+def test_disk_usage_and_pruning(buildx: Buildx) -> None:
+    buildx.build("FROM base:1\nRUN echo kept > /kept\n")
+    assert "RUN /bin/sh -c echo kept > /kept" in buildx.run("buildx", "du", "--verbose").out
+    assert "Total:" in buildx.run("buildx", "prune", "-f").out
+    assert "echo kept" not in buildx.run("buildx", "du", "--verbose").out
+
+
+def test_builders_are_listed_and_inspected(buildx: Buildx) -> None:
+    assert "running" in buildx.run("buildx", "ls").out
+    assert "linux/amd64" in buildx.run("buildx", "inspect").out
+
+
+def test_compose_builds_and_starts(compose: Buildx) -> None:
+    compose.write(
+        {
+            "compose.yaml": "services:\n  app:\n    build: {context: app, args: {V: '7'}}\n    image: composed:1\n",
+            "app/Dockerfile": "FROM base:1\nARG V\nRUN echo $V > /v\nCMD cat /v\n",
+        }
+    )
+    done = compose.run("compose", "-p", "buildx-test", "build")
+    assert done.code == 0, done.err
+    assert compose.cat("/v", "composed:1") == "7\n"
+    try:
+        done = compose.run("compose", "-p", "buildx-test", "up", "--build", "--abort-on-container-exit")
+        assert done.code == 0, done.err
+        assert "7" in done.out
+    finally:
+        compose.run("compose", "-p", "buildx-test", "down")

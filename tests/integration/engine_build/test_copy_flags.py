@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import io
-import subprocess
 import tarfile
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 import pytest
-from aiohttp import web
 
 from build_bench import Workbench
-from ports import free_port
+from elsewhere import git_server, served
 from riad.kernel.faults import Fault
 
 pytestmark = pytest.mark.root
@@ -100,24 +96,6 @@ async def test_repositories_are_added_at_a_commit(bench: Workbench, tmp_path: Pa
             await bench.build(f"FROM base:1\nADD {address}/repo.git#nowhere /x\n")
 
 
-@asynccontextmanager
-async def served(files: dict[str, bytes]) -> AsyncIterator[str]:
-    async def get(request: web.Request) -> web.Response:
-        content = files.get(request.path)
-        return web.Response(status=404) if content is None else web.Response(body=content)
-
-    app = web.Application()
-    app.router.add_get("/{tail:.*}", get)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    try:
-        yield f"http://127.0.0.1:{runner.addresses[0][1]}"
-    finally:
-        await runner.cleanup()
-
-
 def archive() -> bytes:
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as tar:
@@ -125,34 +103,3 @@ def archive() -> bytes:
         entry.size = 1
         tar.addfile(entry, io.BytesIO(b"1"))
     return buffer.getvalue()
-
-
-@contextmanager
-def git_server(root: Path) -> Iterator[str]:
-    """A repository with a branch main, two commits and a tag v1, by git's own daemon."""
-    work = root / "work"
-    (work / "sub").mkdir(parents=True)
-    git = ("git", "-C", str(work), "-c", "user.name=t", "-c", "user.email=t@example.org")
-    subprocess.run([*git, "init", "-q", "-b", "main"], check=True)
-    for content in ("first", "second"):
-        (work / "file").write_text(content)
-        (work / "sub/inner").write_text(content)
-        subprocess.run([*git, "add", "."], check=True)
-        subprocess.run([*git, "commit", "-qm", content], check=True)
-        if content == "first":
-            subprocess.run([*git, "tag", "v1"], check=True)
-    subprocess.run(["git", "clone", "-q", "--bare", str(work), str(root / "repo.git")], check=True)
-    port = free_port()
-    daemon = subprocess.Popen(
-        ["git", "daemon", "--listen=127.0.0.1", f"--port={port}", "--export-all", f"--base-path={root}", "--verbose"],
-        stderr=subprocess.PIPE,
-        start_new_session=True,
-    )
-    try:
-        assert daemon.stderr is not None
-        while b"Ready" not in (line := daemon.stderr.readline()):
-            assert line, "git daemon ended"
-        yield f"git://127.0.0.1:{port}"
-    finally:
-        daemon.terminate()
-        daemon.communicate()

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import gzip
+from pathlib import Path
+
 import pytest
 
-from build_bench import Opened, Workbench
+from build_bench import Opened, Workbench, context
 from buildkit_client import Folder
+from elsewhere import git_server, served
 from riad.engine.buildkit.grpc import CallFailed
 
 pytestmark = pytest.mark.root
@@ -141,3 +145,19 @@ async def test_what_needs_leave_is_refused_without_it(bench: Workbench) -> None:
     await bench.buildkit.build(insecure, entitlements=("security.insecure",))
     with pytest.raises(CallFailed, match=r"network\.host is not allowed"):
         await bench.buildkit.build({"Dockerfile": b"FROM base:1\nRUN --network=host true\n"})
+
+
+async def test_a_repository_is_a_context_and_so_is_an_archive_behind_an_address(
+    bench: Workbench, tmp_path: Path
+) -> None:
+    files = {"Dockerfile": b"FROM base:1\nCOPY . /all\n"}
+    with git_server(tmp_path / "git", {"Dockerfile": files["Dockerfile"].decode()}) as address:
+        await bench.buildkit.build({}, attrs={"context": f"{address}/repo.git#main"})
+        async with bench.root(bench.built()) as root:
+            assert (root / "all/file").read_text() == "second"
+            assert not (root / "all/.git").exists()
+    async with served({"/context.tar.gz": gzip.compress(context(files))}) as address:
+        await bench.buildkit.build({}, attrs={"context": f"{address}/context.tar.gz"})
+        async with bench.root(bench.built()) as root:
+            assert sorted(path.name for path in (root / "all").iterdir()) == ["Dockerfile"]
+    assert bench.left_behind() == []

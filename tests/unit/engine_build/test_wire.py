@@ -48,7 +48,7 @@ def test_options_arrive_in_the_builders_words() -> None:
 @pytest.mark.parametrize(
     ("name", "value", "kind"),
     [
-        ("remote", "https://example.org/x.git", Kind.UNSUPPORTED),
+        ("remote", "client-session", Kind.UNSUPPORTED),
         ("squash", "1", Kind.UNSUPPORTED),
         ("outputs", '[{"Type": "local"}]', Kind.UNSUPPORTED),
         ("session", "abc", Kind.UNSUPPORTED),

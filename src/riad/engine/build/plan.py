@@ -87,7 +87,7 @@ def plan(
 
     `named` are the named contexts: an image as `docker-image://NAME`, anything else for files.
     """
-    contexts = {_normal(name): value for name, value in (named or {}).items()}
+    contexts = {context_name(name): value for name, value in (named or {}).items()}
     planned = [
         _planned(dockerfile, stage, base, contexts)
         for stage, base in zip(dockerfile.stages, bases(dockerfile, build_args, platform=platform), strict=True)
@@ -137,15 +137,15 @@ def _planned(dockerfile: Dockerfile, stage: Stage, base: Base, contexts: Mapping
 def _context(name: str, contexts: Mapping[str, str]) -> str | Named | None:
     if not contexts:
         return None
-    normal = _normal(name)
+    normal = context_name(name)
     value = contexts.get(normal)
     if value is None:
         return None
     return value.removeprefix(IMAGE) if value.startswith(IMAGE) else Named(normal)
 
 
-def _normal(name: str) -> str:
-    """One spelling for an image's name with and without registry and tag, and for a stage's in any case."""
+def context_name(name: str) -> str:
+    """One spelling of a named context's name: an image's with or without registry and tag, a stage's in any case."""
     try:
         return parse_reference(name.lower()).with_default_tag().familiar
     except Fault:

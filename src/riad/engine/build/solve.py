@@ -26,7 +26,7 @@ from riad.engine.build.mounting import CacheFolders
 from riad.engine.build.options import BuildOptions
 from riad.engine.build.origins import OpenTree, Origins
 from riad.engine.build.pins import Pins
-from riad.engine.build.plan import Plan, plan
+from riad.engine.build.plan import Plan, context_name, plan
 from riad.engine.build.progress import (
     NO_STAGE,
     Built,
@@ -131,7 +131,7 @@ class Builder:
 
     async def build(
         self,
-        context: TarTree,
+        context: TarTree | Context,
         options: BuildOptions,
         *,
         folder: Path,
@@ -140,7 +140,8 @@ class Builder:
     ) -> Image:
         """Builds what `options` ask for and tells it stage by stage. Raises faults that name file and line."""
         order = InOrder(progress)
-        job = Job(TarContext(context, options.dockerfile), options, folder, order.tell, client or Silent())
+        source = TarContext(context, options.dockerfile) if isinstance(context, TarTree) else context
+        job = Job(source, options, folder, order.tell, client or Silent())
         async with self.solved(job, order=order) as solved:
             image = self.make_image(solved, options.tags)
             await progress(Built(image.id))
@@ -249,7 +250,7 @@ class _Solve:
             options=self._job.options,
             client=self._job.client,
             folder=self._job.folder,
-            named=self._job.files,
+            named={context_name(name): opened for name, opened in self._job.files.items()},
         )
 
     def _steps(self, planned: Plan, origins: Origins, definition: Definition) -> Steps:

@@ -143,7 +143,7 @@ def _filtered(entries: Iterable[Entry], filters: tuple[str, ...], now: datetime)
     """Raises INVALID for a filter that is not known: id, description, type and inuse are."""
     found = list(entries)
     for whole in filters:
-        for text in whole.split(","):
+        for text in filter(None, whole.split(",")):
             match = _FILTER.fullmatch(text)
             if match is None or match[1] not in ("id", "description", "type", "inuse", "private", "shared", "mutable"):
                 raise invalid(f"filter {text}: expected id, type, description, inuse, mutable, private or shared")

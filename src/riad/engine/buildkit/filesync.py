@@ -247,6 +247,22 @@ def _node(attributes: Stat) -> Node:
     )
 
 
+def go_mode(node: Node) -> int:
+    """The mode as Go programs have it: permissions below, kind and special bits above."""
+    mode = node.mode & 0o777
+    for bit, theirs in ((stat.S_ISUID, _SETUID), (stat.S_ISGID, _SETGID), (stat.S_ISVTX, _STICKY)):
+        mode |= theirs if node.mode & bit else 0
+    if node.kind is Kind.DIRECTORY:
+        return mode | _DIRECTORY
+    if node.kind is Kind.LINK:
+        return mode | _LINK
+    if node.kind is Kind.FILE:
+        return mode
+    if stat.S_ISFIFO(node.mode):
+        return mode | _PIPE
+    return mode | _DEVICE | (_CHARACTER if stat.S_ISCHR(node.mode) else 0)
+
+
 def _special(mode: int) -> int:
     if mode & _PIPE:
         return stat.S_IFIFO

@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 from riad.engine.build.progress import NO_STAGE, WorkAdvanced, WorkFinished, WorkStarted
+from riad.engine.build.rootfs import read_only
 from riad.engine.build.solve import Builder, Solved
+from riad.engine.buildkit.filesend import send_folder
 from riad.engine.buildkit.frontend import truth
 from riad.engine.buildkit.jobs import Job
-from riad.engine.buildkit.messages.control import Exporter
+from riad.engine.buildkit.messages.control import BytesMessage, Exporter
+from riad.engine.buildkit.protobuf import encode
 from riad.engine.buildkit.session import Sessions
+from riad.engine.images.pack import pack
 from riad.engine.images.push import Pusher
+from riad.engine.images.save import save_unnamed
 from riad.kernel.faults import Fault, invalid, unsupported
+from riad.oci.digest import digest_of
 from riad.oci.reference import Reference, parse_reference
+
+EXPORTER = "buildkit-attachable-exporter-id"
+"""The header that says which of a client's outputs something is for."""
+_PIECE, _MESSAGE = 1 << 20, 1 << 15
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,23 +39,69 @@ class Outputs:
         """What the client is told of it. Raises UNSUPPORTED for an exporter that is not here."""
         if exporter.type in ("moby", "image"):
             return await self._image(job, solved, exporter.attrs)
+        if exporter.type in ("docker", "oci"):
+            return await self._archive(job, solved, exporter, number)
+        if exporter.type in ("local", "tar"):
+            return await self._files(job, solved, exporter, number)
         raise unsupported(f"output type={exporter.type} is not supported by this engine")
 
+    async def _archive(self, job: Job, solved: Solved, exporter: Exporter, number: int) -> dict[str, str]:
+        """An image archive that is an OCI layout and one for `docker load` at once."""
+        if exporter.attrs.get("tar", "true") in ("false", "0"):
+            raise unsupported(f"output type={exporter.type},tar=false is not supported: export a tar and unpack it")
+        names = _names(exporter.attrs)
+        image = solved.state.image
+        kind = "docker image format" if exporter.type == "docker" else "oci image format"
+        async with _work(job, f"exporting to {kind}") as work:
+            pieces = save_unnamed(self.builder.parts.images, image, names)
+            await self._send(job, pieces, number)
+            await job.reporter.tell(NO_STAGE, WorkAdvanced(work, "sending tarball", done=True))
+        return _described(digest_of(image.encode()), names)
+
+    async def _files(self, job: Job, solved: Solved, exporter: Exporter, number: int) -> dict[str, str]:
+        """The result's file system, as files in a folder of the client or as one tar."""
+        layers = self.builder.parts.images.layers
+        lowers = [layers.get(diff_id).path for diff_id in solved.state.layers]
+        title = "exporting to client directory" if exporter.type == "local" else "exporting to client tarball"
+        async with _work(job, title) as work, read_only(solved.folder / f"output{number}", lowers) as root:
+            if exporter.type == "local":
+                await self._send_files(job, root, number)
+            else:
+                await self._send(job, pack(root), number)
+            await job.reporter.tell(NO_STAGE, WorkAdvanced(work, "copying files", done=True))
+        return {}
+
+    async def _send(self, job: Job, pieces: Iterator[bytes], number: int) -> None:
+        session = await self.sessions.get(job.request.session)
+        stream = await session.send_start({EXPORTER: str(number)})
+
+        def some() -> list[bytes]:
+            gathered = bytearray()
+            for piece in pieces:
+                gathered += piece
+                if len(gathered) >= _PIECE:
+                    break
+            return [bytes(gathered[at : at + _MESSAGE]) for at in range(0, len(gathered), _MESSAGE)]
+
+        while parts := await asyncio.to_thread(some):
+            await stream.send(*(encode(BytesMessage(part)) for part in parts))
+        await session.send_end(stream)
+
+    async def _send_files(self, job: Job, root: Path, number: int) -> None:
+        session = await self.sessions.get(job.request.session)
+        stream = await session.send_start({EXPORTER: str(number)})
+        await send_folder(stream, root)
+        await session.send_end(stream)
+
     async def _image(self, job: Job, solved: Solved, attrs: Mapping[str, str]) -> dict[str, str]:
-        work = "exporting to image"
         tell = job.reporter.tell
-        await tell(NO_STAGE, WorkStarted(work))
-        try:
+        async with _work(job, "exporting to image") as work:
             names = _names(attrs)
             await tell(NO_STAGE, WorkAdvanced(work, "exporting layers", done=True))
             image = self.builder.make_image(solved, names)
             await tell(NO_STAGE, WorkAdvanced(work, f"writing image {image.id}", done=True))
             for name in names:
                 await tell(NO_STAGE, WorkAdvanced(work, f"naming to {name}", done=True))
-        except Fault as fault:
-            await tell(NO_STAGE, WorkFinished(work, error=fault.message))
-            raise
-        await tell(NO_STAGE, WorkFinished(work))
         found = _described(image.id, names)
         if truth(attrs.get("push", "")):
             found |= await self._pushed(job, names)
@@ -52,20 +111,26 @@ class Outputs:
         if not names:
             raise invalid("tag is needed when pushing to registry")
         session = await self.sessions.get(job.request.session)
-        tell = job.reporter.tell
         digest = ""
         for name in names:
-            work = f"pushing {name}"
-            await tell(NO_STAGE, WorkStarted(work))
-            try:
+            async with _work(job, f"pushing {name}") as work:
                 done = await self.pusher.push(name, await session.credentials(name.domain))
-            except Fault as fault:
-                await tell(NO_STAGE, WorkFinished(work, error=fault.message))
-                raise
-            await tell(NO_STAGE, WorkAdvanced(work, f"digest {done.digest}", done=True))
-            await tell(NO_STAGE, WorkFinished(work))
+                await job.reporter.tell(NO_STAGE, WorkAdvanced(work, f"digest {done.digest}", done=True))
             digest = str(done.digest)
         return {"containerimage.digest": digest}
+
+
+@asynccontextmanager
+async def _work(job: Job, name: str) -> AsyncIterator[str]:
+    """A line of progress for the time of some work."""
+    tell = job.reporter.tell
+    await tell(NO_STAGE, WorkStarted(name))
+    try:
+        yield name
+    except Fault as fault:
+        await tell(NO_STAGE, WorkFinished(name, error=fault.message))
+        raise
+    await tell(NO_STAGE, WorkFinished(name))
 
 
 def _names(attrs: Mapping[str, str]) -> tuple[Reference, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from riad.dockerfile.ignore import IgnoreFile, parse_ignore
 from riad.engine.build.contexts import Definition, check_size, ignore_names, missing_dockerfile
@@ -51,24 +51,29 @@ class SessionContext:
     context_folder: str
 
     async def definition(self) -> Definition:
-        names = tuple(ignore_names(self.filename))
+        found = await self.definition_alone()
+        if found.ignore.patterns:
+            return found
+        received = await self.loading.folder(
+            "[internal] load .dockerignore", "context", Selection(self.context_folder, follow=(".dockerignore",))
+        )
+        ignore = _text(self.loading.tree(received), ".dockerignore")
+        return replace(found, ignore=parse_ignore(ignore or ""))
+
+    async def definition_alone(self) -> Definition:
+        """With the ignore file beside the Dockerfile only."""
+        name = next(iter(ignore_names(self.filename)))
         received = await self.loading.folder(
             f"[internal] load build definition from {self.filename}",
             "dockerfile",
-            Selection(self.dockerfile_folder, follow=(self.filename, names[0])),
+            Selection(self.dockerfile_folder, follow=(self.filename, name)),
         )
         tree = self.loading.tree(received)
         node = resolve(tree, self.filename)
         if node is None or node.kind is not Kind.FILE:
             raise missing_dockerfile(self.filename)
         check_size(self.filename, node.size)
-        ignore = _text(tree, names[0])
-        if ignore is None:
-            received = await self.loading.folder(
-                "[internal] load .dockerignore", "context", Selection(self.context_folder, follow=(names[1],))
-            )
-            ignore = _text(self.loading.tree(received), names[1])
-        return Definition(self.filename, tree.read(node), parse_ignore(ignore or ""))
+        return Definition(self.filename, tree.read(node), parse_ignore(_text(tree, name) or ""))
 
     async def tree(self, definition: Definition, wanted: tuple[str, ...] | None) -> Tree:
         exclude = tuple(pattern.spelled for pattern in definition.ignore.patterns)

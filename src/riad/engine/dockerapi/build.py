@@ -15,6 +15,8 @@ from typing import Any
 from aiohttp import web
 
 from riad.engine.build.clients import Silent
+from riad.engine.build.contexts import Context
+from riad.engine.build.elsewhere import fetch_context, is_elsewhere
 from riad.engine.build.errors import CommandFailed
 from riad.engine.build.options import BuildOptions
 from riad.engine.build.progress import (
@@ -38,6 +40,7 @@ from riad.engine.build.progress import (
 )
 from riad.engine.build.receive import receive
 from riad.engine.build.solve import Builder
+from riad.engine.build.tree import TarTree
 from riad.engine.containers.spec import DEFAULT_SHM_SIZE, Limit, Resources
 from riad.engine.dockerapi.app import cancellable
 from riad.engine.dockerapi.streams import JsonLines
@@ -61,7 +64,11 @@ def routes(*, builder: Builder) -> list[web.RouteDef]:
         client = Silent(decoded_header(request, "X-Registry-Config"))
         quiet = flag(request.query, "q")
         async with builder.workplace() as folder:
-            context = await receive(_body(request), folder / "context.tar")
+            context: TarTree | Context
+            if remote := request.query.get("remote", ""):
+                context = await fetch_context(remote, options.dockerfile, client, folder)
+            else:
+                context = await receive(_body(request), folder / "context.tar")
             async with JsonLines(request) as lines:
                 narrator = Narrator(lines, quiet=quiet)
                 try:
@@ -145,6 +152,9 @@ def build_options(request: web.Request) -> BuildOptions:
         if name not in _KNOWN:
             raise unsupported(f"build: the parameter {name} is not supported")
     _refuse(query)
+    remote = query.get("remote", "")
+    if remote and not is_elsewhere(remote):
+        raise unsupported(f"build: remote: {remote}: expected a git repository, or http:// or https://")
     return BuildOptions(
         dockerfile=query.get("dockerfile") or "Dockerfile",
         tags=tuple(dict.fromkeys(_tag(text) for text in query.getall("t", []) if text)),
@@ -165,7 +175,6 @@ def build_options(request: web.Request) -> BuildOptions:
 
 
 _TROUBLE = {
-    "remote": "a remote context is not supported; send the context, or clone it first",
     "squash": "squashing layers is not supported",
     "outputs": "outputs other than an image are not supported by the classic build protocol",
     "cgroupparent": "--cgroup-parent is not supported for builds",

@@ -15,6 +15,7 @@ from riad.engine.images.local import Images
 from riad.engine.images.model import Image
 from riad.kernel.faults import Fault
 from riad.oci import media
+from riad.oci.config import ImageConfig
 from riad.oci.descriptor import Descriptor
 from riad.oci.digest import Digest, digest_of
 from riad.oci.manifest import Index, Manifest
@@ -47,6 +48,15 @@ def save(images: Images, names: Sequence[str]) -> Iterator[bytes]:
 def saved_images(images: Images, names: Sequence[str]) -> list[Image]:
     """What `save` of the names takes. Raises NOT_FOUND."""
     return [saved.image for saved in _chosen(images, names)]
+
+
+def save_unnamed(images: Images, config: ImageConfig, names: Sequence[Reference]) -> Iterator[bytes]:
+    """The archive of an image that is not kept here; its layers are, and have to stay meanwhile."""
+    body = config.encode()
+    image = Image(digest_of(body), config, tuple(names), (), 0, images.clock.now())
+    layers = tuple(Descriptor(media.OCI_LAYER, diff_id, images.layers.tar_size(diff_id)) for diff_id in config.diff_ids)
+    tars = {diff_id: images.layers.tar(diff_id) for diff_id in config.diff_ids}
+    return _archive([_Saved(image, tuple(names), body, layers)], tars)
 
 
 def _chosen(images: Images, names: Sequence[str]) -> list[_Saved]:
