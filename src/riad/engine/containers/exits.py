@@ -13,9 +13,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from riad.engine.containers import health, held, memory_kills, restart, rootfs, sources
+from riad.engine.containers import health, held, logging, memory_kills, restart, rootfs, sources
 from riad.engine.containers.engine import Engine
-from riad.engine.containers.logs.options import bounds
 from riad.engine.containers.model import Container, Phase
 from riad.engine.containers.registry import settle
 from riad.engine.host import cgroups, conmon, pidfd
@@ -32,17 +31,10 @@ def watch(engine: Engine, container: Container) -> None:
     """Follows the running container to its end."""
     companion = engine.registry.companion(container.id)
     companion.process_gone.clear()
-    _keep_log(engine, container)
+    with _logged(container, "log"):
+        logging.begin(engine, container)
     companion.watcher = engine.spawn(_watch(engine, container))
     memory_kills.watch(engine, container)
-
-
-def _keep_log(engine: Engine, container: Container) -> None:
-    wish = container.settings.host.log
-    if wish.driver != "none":
-        log, bundle = engine.paths.log(container.id), engine.paths.bundle(container.id)
-        with _logged(container, "log"):
-            engine.keeper.watch(container.id, log, bundle=bundle, bounds=bounds(wish.driver, wish.options))
 
 
 async def _watch(engine: Engine, container: Container) -> None:
@@ -90,7 +82,8 @@ async def finish(engine: Engine, container: Container) -> None:
         run = replace(run, oom_killed=True)
         if not container.run.oom_killed:
             engine.announce(container, "oom")
-    engine.keeper.forget(container.id)
+    with _logged(container, "log"):
+        await logging.end(engine, container)
     container = engine.registry.change(container, phase=Phase.RESTARTING if again else Phase.EXITED, run=run)
     if not again:
         settle(companion.ended, code)

@@ -11,7 +11,7 @@ import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from riad.engine.containers import exits, health, held, remove, restart, rootfs, start
+from riad.engine.containers import exits, health, held, logging, remove, restart, rootfs, start
 from riad.engine.containers.engine import Engine
 from riad.engine.containers.model import Container, Phase, Run
 from riad.engine.host import cgroups, facts, mounts, pidfd
@@ -73,6 +73,8 @@ async def resume(engine: Engine, found: Survey, *, rebooted: bool) -> None:
     """Acts on the survey, then starts what rests and is to run with the engine, whatever made that go away."""
     for container in engine.registry:
         engine.registry.companion(container.id).health = health.remembered(engine, container)
+        if container.phase is Phase.EXITED:
+            logging.deliver_rest(engine, container)
     for container in found.live:
         if container.phase is Phase.STARTING:
             container = engine.registry.change(

@@ -39,6 +39,8 @@ class Companion:
     """`health_record.Health` of a container that has a health check."""
     unhealthy: bool = False
     """Being ended because it is unhealthy: its restart policy decides on the rest."""
+    delivering: Any = None
+    """`logging.Delivering` of a container whose log goes somewhere."""
     process_gone: asyncio.Event = field(default_factory=asyncio.Event)
     """Set while no process of the container runs."""
 

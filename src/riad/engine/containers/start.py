@@ -12,7 +12,7 @@ import contextlib
 import json
 from dataclasses import replace
 
-from riad.engine.containers import bundle, exits, health, held, links, rootfs, sources, spec, user
+from riad.engine.containers import bundle, exits, health, held, links, logging, rootfs, sources, spec, user
 from riad.engine.containers.blockdevices import numbered
 from riad.engine.containers.create import network_mode, shares_network_with
 from riad.engine.containers.engine import Engine
@@ -142,6 +142,7 @@ async def _launch(engine: Engine, container: Container) -> Run:
         await asyncio.to_thread(apparmor.load_default)
     text = json.dumps(spec.runtime_spec(bundle.bundle(numbered(container), around, engine.host), engine.host))
     (folder / "config.json").write_text(text)
+    await logging.check(container)
     try:
         launched = await conmon.launch(engine.conmon, engine.runtime, _launch_wish(engine, container))
     except Fault as fault:

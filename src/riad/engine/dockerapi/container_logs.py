@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from aiohttp import web
 
-from riad.engine.containers import wait
+from riad.engine.containers import logging, wait
 from riad.engine.containers.engine import Engine
 from riad.engine.containers.logs import attributes, options
 from riad.engine.containers.logs.read import Follow, Selection, read
@@ -93,20 +93,6 @@ def _view(request: web.Request, container: Container) -> View:
         raise invalid("Bad parameters: you must choose at least one stream")
     details = None
     if flag(query, "details"):
-        details = attributes.details(container.settings.host.log.options, subject(container))
+        details = attributes.details(container.settings.host.log.options, logging.subject(container))
     tty = container.settings.tty
     return View(stdout, stderr, flag(query, "timestamps"), details, framed=not tty)
-
-
-def subject(container: Container) -> attributes.Subject:
-    """What tags and details of its log may speak of."""
-    settings = container.settings
-    return attributes.Subject(
-        id=container.id,
-        name=container.name,
-        image=settings.image,
-        image_id=container.image_id,
-        command=container.command,
-        labels=container.labels,
-        env=tuple(settings.config.env),
-    )

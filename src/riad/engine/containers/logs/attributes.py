@@ -46,7 +46,7 @@ def check(options: Mapping[str, str]) -> None:
         _field(found[1])
 
 
-def extra(options: Mapping[str, str], subject: Subject) -> dict[str, str]:
+def chosen_of(options: Mapping[str, str], subject: Subject) -> dict[str, str]:
     """The labels and variables that `labels`, `labels-regex`, `env` and `env-regex` choose."""
     env = dict(text.split("=", 1) for text in subject.env if "=" in text)
     chosen: dict[str, str] = {}
@@ -65,7 +65,7 @@ def tag(options: Mapping[str, str], subject: Subject, *, default: str = "") -> s
 
 def details(options: Mapping[str, str], subject: Subject) -> bytes:
     """What `docker logs --details` shows before each line: `key=value` pairs, sorted, escaped as in a URL."""
-    chosen = extra(options, subject)
+    chosen = chosen_of(options, subject)
     if options.get("tag"):
         chosen["tag"] = tag(options, subject)
     return ",".join(f"{quote_plus(key)}={quote_plus(value)}" for key, value in sorted(chosen.items())).encode()

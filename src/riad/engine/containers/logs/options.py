@@ -11,7 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from riad.engine.containers.logs import attributes
-from riad.kernel.faults import invalid
+from riad.engine.containers.logs.drivers import syslog
+from riad.kernel.faults import invalid, unsupported
 
 DEFAULT_DRIVER = "json-file"
 DEFAULT_SIZE = 20_000_000
@@ -19,10 +20,15 @@ DEFAULT_FILES = 5
 FILE_DRIVERS = ("json-file", "local")
 _FILE = frozenset({"max-size", "max-file", "compress"})
 _ATTRIBUTES = frozenset({"labels", "labels-regex", "env", "env-regex", "tag"})
+_CACHE = frozenset({"cache-disabled", "cache-max-size", "cache-max-file", "cache-compress"})
+_SYSLOG = frozenset({"syslog-address", "syslog-facility", "syslog-format"})
+_TLS = frozenset({"syslog-tls-ca-cert", "syslog-tls-cert", "syslog-tls-key", "syslog-tls-skip-verify"})
 _MODE = frozenset({"mode", "max-buffer-size"})
 DRIVERS: Mapping[str, frozenset[str]] = {
     "json-file": _FILE | _ATTRIBUTES,
     "local": _FILE | _ATTRIBUTES,
+    "journald": _ATTRIBUTES | _CACHE,
+    "syslog": _ATTRIBUTES | _CACHE | _SYSLOG,
     "none": frozenset(),
 }
 _NUMBER = re.compile(r"(\d+(?:\.\d+)?) ?([kmgtp]?)(?:i?b)?")
@@ -56,11 +62,15 @@ def check(driver: str, options: Mapping[str, str]) -> None:
         return
     _check_mode(options)
     for option in options:
+        if option in _TLS and driver == "syslog":
+            raise unsupported(f"log opt '{option}': this engine does not send logs over TLS; use tcp:// or unix://")
         if option not in DRIVERS[driver] | _MODE:
             where = "log driver local" if driver == "local" else f"{driver} log driver"
             raise invalid(f"unknown log opt '{option}' for {where}")
     bounds(driver, options)
     attributes.check(options)
+    if driver == "syslog":
+        syslog.read_target(options)
 
 
 def _check_mode(options: Mapping[str, str]) -> None:

@@ -9,6 +9,7 @@ from riad.engine.containers import bundle, linking
 from riad.engine.containers.create import network_mode
 from riad.engine.containers.engine import Engine
 from riad.engine.containers.health_record import Health
+from riad.engine.containers.logs.options import FILE_DRIVERS
 from riad.engine.containers.model import Container, Phase
 from riad.engine.dockerapi.container_shapes.hostconfig import host_shape
 from riad.engine.dockerapi.container_shapes.parts import docker_status, endpoint_shapes, health_of, mount_shapes
@@ -31,7 +32,7 @@ def inspect_shape(engine: Engine, container: Container, execs: Sequence[str]) ->
         "ResolvConfPath": str(folder / "resolv.conf"),
         "HostnamePath": str(folder / "hostname"),
         "HostsPath": str(folder / "hosts"),
-        "LogPath": str(engine.paths.log(container.id)) if settings.host.log.driver != "none" else "",
+        "LogPath": str(engine.paths.log(container.id)) if settings.host.log.driver in FILE_DRIVERS else "",
         "Name": f"/{container.name}",
         "RestartCount": container.restart_count,
         "Driver": "overlay2",
