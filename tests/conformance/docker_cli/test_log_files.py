@@ -5,8 +5,11 @@ from __future__ import annotations
 import http.client
 import itertools
 import json
+import os
 import random
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -95,6 +98,23 @@ def test_a_log_can_be_cleared_while_it_is_followed(engine: RunningEngine) -> Non
     assert _ask(engine, "POST", "/riad/containers/box/logs/clear") == (204, b"")
     assert engine.out("logs", "box") == ""
     assert _ask(engine, "POST", "/riad/containers/nosuch/logs/clear")[0] == 404
+
+
+def test_logs_are_cleared_by_command(engine: RunningEngine) -> None:
+    engine.docker("run", "--name", "box", BASE, "echo", "hi")
+    assert _riad(engine, "docker", "logs", "box") == (0, "hi\n")
+    assert _riad(engine, "docker", "logs", "--clear", "box") == (0, "box\n")
+    assert _riad(engine, "docker", "logs", "box") == (0, "")
+    code, said = _riad(engine, "docker", "logs", "--clear", "nosuch")
+    assert code != 0
+    assert "No such container: nosuch" in said
+
+
+def _riad(engine: RunningEngine, *arguments: str) -> tuple[int, str]:
+    command = [sys.executable, "-m", "riad.cli.main", *arguments]
+    environ = {**engine.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run(command, env=environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
+    return done.returncode, done.stdout.decode()
 
 
 def test_details_show_what_was_chosen(engine: RunningEngine) -> None:

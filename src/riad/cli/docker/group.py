@@ -16,6 +16,7 @@ Verb = Callable[[str, Sequence[str]], bool]
 """Given the engine's host and the arguments after the verb: False where they hold nothing of ours."""
 
 VERBS = {
+    "logs": ("riad.cli.docker.logs:logs", "Also clear logs: --clear NAME."),
     "update": (
         "riad.cli.docker.update:update",
         "Also publish ports, mount and set variables: of containers that exist.",
