@@ -325,3 +325,25 @@ async def test_what_strangers_left_under_our_name_is_swept_at_start(bench: Bench
     await bench.restart([])
     assert links(bench) == [f"riad-{bench.instance}"]
     assert list((tmp_path / "run" / "netns").iterdir()) == []
+
+
+async def test_a_client_that_goes_on_sending_by_udp_reaches_the_next_container(bench: Bench) -> None:
+    """Its connection entry is still that of the container before."""
+    wish = PortBinding(4000, "udp", host_port=free_udp_port())
+    first = await bench.add(ports=(wish,))
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+        client.settimeout(2)
+        client.connect(("127.0.0.1", wish.host_port))
+        client.send(b"x")
+        with pytest.raises(ConnectionRefusedError):  # nobody listens in there
+            client.recv(100)
+        await bench.networks.release(first.container_id)
+        await bench.listen(await bench.add(ports=(wish,)), 4000)
+        client.send(b"x")
+        assert client.recv(100)
+
+
+def free_udp_port() -> int:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.bind(("", 0))
+        return int(probe.getsockname()[1])

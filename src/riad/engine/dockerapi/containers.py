@@ -13,6 +13,7 @@ from riad.engine.dockerapi import container_filters
 from riad.engine.dockerapi.app import cancellable
 from riad.engine.dockerapi.container_shapes.inspect import inspect_shape, sizes
 from riad.engine.dockerapi.container_shapes.listing import list_shape
+from riad.engine.dockerapi.create_body.networking import check_version
 from riad.engine.dockerapi.create_body.settings import read_settings
 from riad.engine.dockerapi.filters import parse_filters
 from riad.engine.dockerapi.streams import chunked
@@ -29,6 +30,7 @@ def routes(*, engine: Engine, executions: Executions) -> list[web.RouteDef]:
 
     async def create_(request: web.Request) -> web.Response:
         settings = read_settings(await json_body(request))
+        check_version(settings.networks, version_of(request))
         await create.check_answering(settings)
         wanted = request.query.get("platform", "")
         platform = parse_platform(wanted) if wanted else None

@@ -94,6 +94,7 @@ def _sysctls(options: Mapping[str, str], at: str) -> Mapping[str, str]:
     found = {}
     for entry in filter(None, options.get(_SYSCTLS, "").split(",")):
         name, separator, value = entry.partition("=")
+        name = name.replace(".ifname.", ".IFNAME.")  # the docker command lowers what follows driver-opt=
         parts = name.split(".")
         if not separator or len(parts) != 5 or parts[0] != "net" or parts[3] != "IFNAME":
             raise invalid(f"{at}DriverOpts: invalid sysctl {entry!r}: expected net.X.Y.IFNAME.Z=VALUE")

@@ -43,6 +43,12 @@ def arriving(version: int, proto: str, port: int, *, link: str, source: str | No
     return Packet(version, proto, port, saddr=source, facts=facts)
 
 
+def leaving(bridge: str, link: str) -> Packet:
+    """The first packet of a container's connection to the outside."""
+    facts = {"meta iifname": bridge, "meta oifname": link, "ct state": "new", "ct status": "", "meta pkttype": "host"}
+    return Packet(4, "tcp", 443, facts=facts)
+
+
 def _may_drop(ruleset: Ruleset, version: int) -> bool:
     return any(True for _ in ruleset.base_chains("input", version))
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from riad.engine.host import conntrack
 from riad.engine.host.netlink import Netlink
 from riad.engine.networks import hostfacts
 from riad.engine.networks.closing import closed
@@ -74,6 +75,9 @@ class Gate:
         """Publishes `after` instead of `before`, in one transaction. Raises INTERNAL where the kernel refuses."""
         going = [rule for rule in self.closed(before) if not self._is_needed(rule, before)]
         await self._firewall.change([*before, *going], [*after, *self.closed(after)])
+        changed = set(before) ^ set(after)
+        if ports := {rule.host_port for rule in changed if isinstance(rule, PortRule) and rule.proto == "udp"}:
+            await asyncio.to_thread(conntrack.forget_udp, ports)
 
     async def refresh(self) -> None:
         """After the host's rules or links have changed."""

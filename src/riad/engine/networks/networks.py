@@ -21,13 +21,15 @@ from riad.engine.networks import files, hostfacts
 from riad.engine.networks.addresses import DEFAULT_SOURCES, Source
 from riad.engine.networks.beside import Beside
 from riad.engine.networks.bridges import Bridges
+from riad.engine.networks.closing import leaving
 from riad.engine.networks.create import NetworkWish
 from riad.engine.networks.defaults import DefaultBridge
 from riad.engine.networks.directory import Directory
 from riad.engine.networks.dns.service import NameService
 from riad.engine.networks.endpoints import check_wish
-from riad.engine.networks.firewall import Firewall, forward_policy_drops
+from riad.engine.networks.firewall import Firewall
 from riad.engine.networks.gate import Gate
+from riad.engine.networks.hostfirewall import Verdict, judge
 from riad.engine.networks.links import Wiring
 from riad.engine.networks.model import (
     DEFAULT_NETWORK,
@@ -301,13 +303,14 @@ class Networks:
         self._forward_warning = ""
         if self._gate.host.has_docker and await asyncio.to_thread(self._beside.refresh, bridges):
             return
-        if await asyncio.to_thread(forward_policy_drops, self._nft.run):
+        link, _, _ = await asyncio.to_thread(hostfacts.neighbours)
+        refused = judge(self._gate.host.ruleset, "forward", leaving(self._settings.default_bridge, link))
+        if refused.certain is Verdict.DROP:
             self._forward_warning = (
-                "the host's firewall drops what is forwarded (policy of iptables' FORWARD chain): containers reach"
-                f" nothing outside until it lets {self._settings.default_bridge} and br-* pass, for instance by"
-                " iptables -I FORWARD -i br-+ -j ACCEPT, and -o br-+ with -m conntrack --ctstate RELATED,ESTABLISHED"
+                f"the host's firewall drops what is forwarded (chain {refused.by}): containers reach nothing outside"
+                f" until it accepts what comes by {self._settings.default_bridge} and br-*, and the answers to it"
             )
-            _log.warning("forward policy drops", extra=logs.fields(warning=self._forward_warning))
+            _log.warning("forwarding is refused", extra=logs.fields(warning=self._forward_warning))
 
     async def _make_way(self) -> None:
         """A network that nobody uses leaves its subnet to a route that has come (a VPN's, say) for another."""

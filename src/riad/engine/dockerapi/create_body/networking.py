@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 from typing import Any, TypedDict
 
@@ -61,6 +62,12 @@ def read_bindings(bindings: dict[str, Any]) -> list[PortBinding]:
             ip, port = field(host, "HostIp", str, ""), field(host, "HostPort", str, "")
             found.append(binding(int(number), proto or "tcp", host_ip=ip, host_port=port))
     return found
+
+
+def check_version(networks: Collection[str], version: tuple[int, int]) -> None:
+    """Several networks at creation came with API 1.44; raises INVALID with Docker's sentence for clients before."""
+    if len(networks) > 1 and version < (1, 44):
+        raise invalid(f"Container cannot be connected to network endpoints: {', '.join(sorted(networks))}")
 
 
 def read_networks(body: Json, mode: str) -> dict[str, EndpointWish]:
