@@ -70,6 +70,7 @@ from riad.engine.dockerapi import (
 )
 from riad.engine.dockerapi.app import build_app
 from riad.engine.dockerapi.prune_events import announced
+from riad.engine.dockerapi.timed import timed
 from riad.engine.events import Events
 from riad.engine.host import abilities, apparmor, cgroups, conmon, facts, pidfd, runc
 from riad.engine.images.disk import LayerDisk
@@ -356,7 +357,7 @@ def assemble(config: EngineConfig, *, suggest: Suggest = no_suggestion) -> Daemo
         *absent.routes(engine=engine),
         *repair.routes(state=state, places=Places(data, config.exec_root, config.instance)),
     ]
-    app = build_app(announced(routes, happenings.publish))
+    app = build_app(timed(announced(routes, happenings.publish), measured.timings))
     if config.guard.insecure_loopback:
         app.middlewares.insert(1, programs_only)  # inside of the one that answers faults
     return Daemon(config, state, engine, nets, volume_store, builder, buildkit_parts, happenings, measured, app)

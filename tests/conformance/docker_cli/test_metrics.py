@@ -40,6 +40,8 @@ def test_containers_and_the_engine_are_told_of(engine: RunningEngine) -> None:
     assert found['engine_daemon_container_states_containers{state="running"}'] == "1"
     assert found['engine_daemon_container_states_containers{state="stopped"}'] == "1"
     assert int(found["machine_memory_bytes"]) > 0
+    assert int(found['engine_daemon_container_actions_seconds_count{action="create"}']) >= 2
+    assert int(found['engine_daemon_container_actions_seconds_count{action="start"}']) >= 1
 
 
 def test_metrics_have_an_address_of_their_own_that_gives_nothing_else() -> None:

@@ -138,7 +138,9 @@ def test_each_layout_of_control_groups_tells_what_it_can() -> None:
     found = of_v1(files.__contains__, read={"cpuset.cpus": "0-3\n", "cpuset.mems": "0\n"}.get)
     assert (found.memory, found.swap, found.cpu_shares, found.cpu_cfs) == (True, False, True, False)
     assert (found.blkio_read_bps, found.blkio_weight, found.cpus) == (True, False, "0-3")
-    found = of_v2(frozenset({"memory", "cpu", "io"}), swap=True, read={"cpuset.cpus.effective": "0-1\n"}.get)
+    found = of_v2(
+        frozenset({"memory", "cpu", "io"}), swap=True, weight=True, read={"cpuset.cpus.effective": "0-1\n"}.get
+    )
     assert (found.memory, found.swap, found.swappiness, found.cpu_realtime) == (True, True, False, False)
     assert (found.blkio_weight, found.pids, found.cpus) == (True, False, "0-1")
 

@@ -13,6 +13,7 @@ from riad.engine.dockerapi.metrics import parse_address
 from riad.engine.host.usage import Cpu, Link, Memory, Transfer, Usage
 from riad.engine.metrics.containers import Seen, families, seen
 from riad.engine.metrics.exposition import Family, Value, label_name, render
+from riad.engine.metrics.timings import Timings
 from riad.kernel.faults import Fault
 from riad.oci.config import ContainerConfig
 
@@ -75,6 +76,22 @@ def test_numbers_and_names_are_as_prometheus_reads_them() -> None:
         'x{l="v"} 0.25',
     ]
     assert label_name("a.b/c-d_1é") == "a_b_c_d_1_"
+
+
+def test_verbs_are_told_of_as_histograms_whose_buckets_add_up() -> None:
+    timings = Timings()
+    for seconds in (0.001, 0.3, 99.0):
+        timings.took("start", seconds)
+    lines = [line for line in render([timings.family()]).splitlines() if 'action="start"' in line]
+    name = "engine_daemon_container_actions_seconds"
+    assert lines[0] == f'{name}_bucket{{action="start",le="0.005"}} 1'
+    assert f'{name}_bucket{{action="start",le="0.5"}} 2' in lines
+    assert f'{name}_bucket{{action="start",le="1"}} 2' in lines
+    assert lines[-3:] == [
+        f'{name}_bucket{{action="start",le="+Inf"}} 3',
+        f'{name}_sum{{action="start"}} 99.301',
+        f'{name}_count{{action="start"}} 3',
+    ]
 
 
 def test_an_address_for_metrics_names_host_and_port() -> None:

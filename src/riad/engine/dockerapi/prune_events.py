@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
+from functools import wraps
 from typing import Any
 
 from aiohttp import web
@@ -28,6 +29,7 @@ def announced(routes: Iterable[web.RouteDef], publish: Publish) -> Iterator[web.
 
 
 def _telling(handler: Any, kind: str, publish: Publish) -> Any:
+    @wraps(handler)  # with its marks, such as of being cancellable
     async def prune(request: web.Request) -> web.Response:
         response: web.Response = await handler(request)
         if isinstance(response.body, bytes):

@@ -1,6 +1,6 @@
 """Which limits this host's kernel can set: the files of its control groups tell (read once, at start).
 
-With cgroup v2 every controller brings all of its files, so the controllers decide; what v2 no longer has (swappiness,
+With cgroup v2 a controller brings its files, so the controllers decide; what v2 no longer has (swappiness,
 real-time groups, turning the out-of-memory killer off) is False there.
 """
 
@@ -41,7 +41,12 @@ class Abilities:
 def abilities() -> Abilities:
     """Of this host."""
     if cgroups.layout() is cgroups.Layout.V2:
-        return of_v2(cgroups.controllers(), swap=cgroups.counts_swap(), read=lambda file: cgroups.read("", "", file))
+        return of_v2(
+            cgroups.controllers(),
+            swap=cgroups.counts_swap(),
+            weight=any(True for name in ("io.weight", "io.bfq.weight") for _ in cgroups.ROOT.glob(f"*/{name}")),
+            read=lambda file: cgroups.read("", "", file),
+        )
     return of_v1(lambda path: (cgroups.ROOT / path).exists(), read=lambda file: cgroups.read("", "cpuset", file))
 
 
@@ -71,8 +76,8 @@ def of_v1(has: Callable[[str], bool], *, read: Callable[[str], str | None]) -> A
     )
 
 
-def of_v2(controllers: frozenset[str], *, swap: bool, read: Callable[[str], str | None]) -> Abilities:
-    """`controllers` are those of the root group, `read` gives its files."""
+def of_v2(controllers: frozenset[str], *, swap: bool, weight: bool, read: Callable[[str], str | None]) -> Abilities:
+    """`controllers` are those of the root group, `read` gives its files; swap and weight only show below it."""
     memory, cpu, io = ("memory" in controllers, "cpu" in controllers, "io" in controllers)
     return Abilities(
         memory=memory,
@@ -85,8 +90,8 @@ def of_v2(controllers: frozenset[str], *, swap: bool, read: Callable[[str], str 
         cpu_realtime=False,
         cpuset="cpuset" in controllers,
         pids="pids" in controllers,
-        blkio_weight=io,
-        blkio_weight_device=io,
+        blkio_weight=io and weight,
+        blkio_weight_device=io and weight,
         blkio_read_bps=io,
         blkio_write_bps=io,
         blkio_read_iops=io,

@@ -18,6 +18,7 @@ from riad.engine.host import usage
 from riad.engine.host.disk import on_disk
 from riad.engine.metrics import containers, own
 from riad.engine.metrics.exposition import render
+from riad.engine.metrics.timings import Timings
 
 _FRESH = 1.0
 _FILES_FRESH = 60.0
@@ -29,6 +30,7 @@ _AT_ONCE = 20
 class Metrics:
     engine: Engine
     events: Events
+    timings: Timings = field(default_factory=Timings)
     _text: str = ""
     _at: float = float("-inf")
     _gathering: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -52,7 +54,7 @@ class Metrics:
                 told.append(containers.seen(self.engine.group(container), found, written))
             if number % _AT_ONCE == 0:
                 await asyncio.sleep(0)
-        return render([*own.families(self.engine, self.events), *containers.families(told)])
+        return render([*own.families(self.engine, self.events), self.timings.family(), *containers.families(told)])
 
     async def _measure_files(self, running: list[Container]) -> None:
         now = time.monotonic()

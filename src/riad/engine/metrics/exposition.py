@@ -15,13 +15,16 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 @dataclass(frozen=True, slots=True)
 class Value:
+    """`suffix` is for the parts of a histogram."""
+
     labels: Mapping[str, str]
     value: float
+    suffix: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Family:
-    """`kind`: counter, gauge or untyped."""
+    """`kind`: counter, gauge or histogram."""
 
     name: str
     help: str
@@ -35,7 +38,9 @@ def render(families: Iterable[Family]) -> str:
     for family in families:
         if family.values:
             lines += [f"# HELP {family.name} {_escaped(family.help)}", f"# TYPE {family.name} {family.kind}"]
-            lines += [f"{family.name}{_labels(value.labels)} {_number(value.value)}" for value in family.values]
+            lines += [
+                f"{family.name}{value.suffix}{_labels(value.labels)} {_number(value.value)}" for value in family.values
+            ]
     return "\n".join(lines) + "\n"
 
 
