@@ -16,13 +16,17 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from riad.engine.state import State
+from riad.kernel import logs
 from riad.kernel.clock import Clock
 
+_log = logs.named("engine.events")
 _REMEMBERED = 1024
 _QUEUED = 4096
 _WRITTEN_AFTER = 0.5
 """Seconds."""
 
+_INSERT = "INSERT INTO happening (kind, action, subject, attributes, at) VALUES (?, ?, ?, ?, ?)"
+_TRIM = "DELETE FROM happening WHERE number <= (SELECT max(number) FROM happening) - ?"
 _SCHEMA = (
     """
     CREATE TABLE happening (

@@ -32,6 +32,30 @@ def test_stats_without_a_stream_shows_two_samples(engine: RunningEngine) -> None
     client.close()
 
 
+def test_a_stream_goes_on_with_the_name_alone_while_the_container_rests(engine: RunningEngine) -> None:
+    engine.docker("run", "-d", "--name", "pausing", BASE, "sleep", "1000")
+    client = docker.APIClient(base_url=engine.host)
+    stream = client.stats("pausing", decode=True)
+    assert next(stream)["memory_stats"]["usage"] > 0
+    engine.docker("stop", "-t", "0", "pausing")
+    rested = next(found for found in stream if not found["memory_stats"])
+    assert (rested["name"], rested["read"], rested["pids_stats"]) == ("/pausing", "0001-01-01T00:00:00Z", {})
+    engine.docker("start", "pausing")
+    assert next(found for found in stream if found["memory_stats"])["pids_stats"]["current"] >= 1
+    client.close()
+
+
+def test_networks_are_counted_where_the_container_has_its_own_or_anothers(engine: RunningEngine) -> None:
+    engine.docker("run", "-d", "--name", "owner", BASE, "sleep", "1000")
+    for name, mode in (("joined", "container:owner"), ("hosted", "host"), ("alone", "none")):
+        engine.docker("run", "-d", "--name", name, "--network", mode, BASE, "sleep", "1000")
+    client = docker.APIClient(base_url=engine.host)
+    seen = {name: client.stats(name, stream=False, one_shot=True) for name in ("owner", "joined", "hosted", "alone")}
+    assert list(seen["owner"]["networks"]) == list(seen["joined"]["networks"]) == ["eth0"]
+    assert "networks" not in seen["hosted"] and "networks" not in seen["alone"]
+    client.close()
+
+
 def test_a_stream_of_stats_ends_with_the_container(engine: RunningEngine) -> None:
     engine.docker("run", "-d", "--name", "gone", BASE, "sleep", "1000")
     client = docker.APIClient(base_url=engine.host)

@@ -70,7 +70,7 @@ class Sampler:
         queue: asyncio.Queue[Sample | None] = asyncio.Queue(maxsize=2)
         yield sample(self.engine, self.engine.registry.fresh(container))
         self._watchers.setdefault(container.id, set()).add(queue)
-        if self._clock is None:
+        if self._clock is None or self._clock.done():
             self._clock = self.engine.spawn(self._tick())
         try:
             while (found := await queue.get()) is not None:
