@@ -5,8 +5,11 @@
 
 from __future__ import annotations
 
+import io
+import json
 import os
 import subprocess
+import tarfile
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -62,6 +65,36 @@ def health() -> str:
 if __name__ == "__main__":
     app.run(host="0.0.0.0", port=5000)
 '''
+DPKG = b"""Package: libssl3
+Status: install ok installed
+Source: openssl
+Version: 3.0.15-1
+
+Package: bash
+Status: install ok installed
+Version: 5.2.15-2
+"""
+IMAGE_CONFIG = {
+    "architecture": "amd64",
+    "os": "linux",
+    "created": "2026-03-09T13:00:00Z",
+    "config": {"Cmd": ["flask", "run", "--host", "0.0.0.0"], "ExposedPorts": {"5000/tcp": {}}, "User": "app"},
+    "history": [
+        {"created_by": "COPY requirements.txt app.py /app/", "created": "2026-03-09T13:00:00Z"},
+        {"created_by": 'CMD ["flask" "run" "--host" "0.0.0.0"]', "empty_layer": True},
+    ],
+}
+ADVISORY = {
+    "id": "CVE-2026-0001",
+    "summary": "openssl: reads beyond the end of a certificate",
+    "database_specific": {"severity": "HIGH"},
+    "affected": [
+        {
+            "package": {"ecosystem": "Debian:12", "name": "openssl"},
+            "ranges": [{"type": "ECOSYSTEM", "events": [{"introduced": "0"}, {"fixed": "3.0.16-1"}]}],
+        }
+    ],
+}
 README = """# Flask hello
 
 A **small** application that answers `Hello, Docker!`, and how it gets to its address.
@@ -178,11 +211,14 @@ def build(folder: Path) -> House:
         external_url="http://localhost:8080",
         domain="localhost",
         registry="localhost:8080",
+        advisories=folder / "advisories.json",
         run_pipeline=lambda **wanted: _run(asked, wanted),
         wake_pipelines=lambda: asked.woken.append("pipelines"),
         wake_rollouts=lambda: asked.woken.append("rollouts"),
         version="0.1.0",
     )
+    assert services.advisories is not None
+    services.advisories.write_text(json.dumps(ADVISORY))
     with database.write() as session:
         root, dana, sam = _people(session, clock)
         project = _projects(session, repositories, root, clock)
@@ -456,20 +492,46 @@ def _images(session: Session, services: Services, project: Project, shas: tuple[
     repository = RepositoryRow(project_id=project.id, name=project.path, created_at=NOW)
     session.add(repository)
     session.flush()
-    config, layer = b"{}", b"layer" * 1000
-    for blob in (config, layer):
+    layer = _layer({"etc/os-release": b'ID=debian\nVERSION_ID="12"\n', "var/lib/dpkg/status": DPKG})
+    config = IMAGE_CONFIG | {"rootfs": {"type": "layers", "diff_ids": [registry_house.digest(layer)]}}
+    packed = json.dumps(config).encode()
+    signed = registry_house.descriptor(registry_house.image(packed, layer), media.OCI_MANIFEST)
+    signature = registry_house.image(b"{}", subject=signed)
+    signature = signature.replace(
+        b'"schemaVersion"', b'"artifactType": "application/vnd.cncf.notary.signature", "schemaVersion"'
+    )
+    for blob in (packed, layer, b"{}"):
         image_blobs.keep(session, services.blobs, registry_house.digest(blob), len(blob), blob, clock=services.clock)
-        image_blobs.link(session, repository.id, registry_house.digest(blob), clock=services.clock)
+        image_blobs.link(session, repository, registry_house.digest(blob), clock=services.clock)
     for tag in (*(sha[:8] for sha in shas[:3]), "latest"):
         manifests.put(
             session,
             repository,
             tag,
-            registry_house.image(config, layer),
+            registry_house.image(packed, layer),
             content_type=media.OCI_MANIFEST,
             store=services.blobs,
             clock=services.clock,
         )
+    manifests.put(
+        session,
+        repository,
+        registry_house.digest(signature),
+        signature,
+        content_type=media.OCI_MANIFEST,
+        store=services.blobs,
+        clock=services.clock,
+    )
+
+
+def _layer(files: dict[str, bytes]) -> bytes:
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w:gz") as archive:
+        for name, body in files.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(body)
+            archive.addfile(info, io.BytesIO(body))
+    return packed.getvalue()
 
 
 def _variables(session: Session, project: Project) -> None:

@@ -242,7 +242,7 @@ def faces(
             announced=delivery.wake,
         )
     )
-    yield registry_routes.router(registry_routes.Services(database, clock, kept.blobs, config.host))
+    yield registry_routes.router(registry_routes.Services(database, clock, kept.blobs, config.host, config.advisories))
     yield pipeline_routes.router(pipeline_routes.Services(database, clock, pipelines.service, config.url))
     if deploying is not None:
         yield environments.router(
@@ -268,6 +268,7 @@ def faces(
             external_url=config.url,
             domain=config.service_domain,
             registry=config.host,
+            advisories=config.advisories,
             run_pipeline=pipelines.run_on,
             wake_pipelines=pipelines.service.notify,
             wake_rollouts=deploying.rollouts.wake if deploying is not None else lambda: None,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 from riad.forge.repositories import Repositories
@@ -32,6 +33,7 @@ class Services:
     domain: str
     registry: str
     run_pipeline: RunPipeline
+    advisories: Path | None = None
     wake_pipelines: Callable[[], None] = lambda: None
     wake_rollouts: Callable[[], None] = lambda: None
     version: str = ""

@@ -203,6 +203,35 @@ def test_an_administrator_adds_a_user_with_a_one_time_password(house: House, roo
     assert lina is not None and lina.blocked
 
 
+def test_an_image_shows_its_layers_its_signature_and_what_is_wrong_with_it(root: Visitor) -> None:
+    shown = root.get(f"{P}/-/container_registry/image?repository=demo/flask-hello&tag=latest").text
+    for text in (
+        "COPY requirements.txt app.py /app/",
+        "linux/amd64",
+        "5000/tcp",
+        "<strong>signature</strong>",
+        "CVE-2026-0001",
+        "mended in 3.0.16-1",
+        "libssl3",
+        "Debian:12: 2",
+    ):
+        assert text in shown, text
+    gone = root.get(f"{P}/-/container_registry/image?repository=demo/flask-hello&tag=none")
+    assert gone.status_code == 404
+
+
+def test_rules_for_keeping_images_are_set_by_maintainers(root: Visitor, dana: Visitor) -> None:
+    images = f"{P}/-/container_registry"
+    sent = {"quota": "500", "protected": "v* release-*", "enabled": "1", "delete": ".*", "keep_n": "5"}
+    assert "500 MB used" not in root.get(images).text
+    shown = root.send(f"{images}/policy", page=images, older_than="30d", keep="", **sent).text
+    assert "but for the newest 5 after 30d" in shown
+    assert "of 500 MB used" in shown
+    wrong = root.send(f"{images}/policy", page=images, older_than="soon", keep="", **sent)
+    assert "is not a number with" in wrong.text
+    assert "Save the rules" not in dana.get(images).text
+
+
 def test_removing_a_tag_is_for_its_own_project(house: House, root: Visitor) -> None:
     images = f"{P}/-/container_registry"
     assert "docker push localhost:8080/demo/flask-hello:latest" in root.get(images).text

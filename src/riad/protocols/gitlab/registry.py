@@ -5,9 +5,11 @@ What GitLab does later in the background (202) is done here at once; the bytes g
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from fastapi import APIRouter
@@ -25,10 +27,13 @@ from riad.protocols.gitlab import errors, lookup, pages
 from riad.protocols.gitlab.api import Answer, Api, Call, listed
 from riad.protocols.gitlab.params import Params
 from riad.protocols.gitlab.shapes.moments import moment
-from riad.registry import listings, manifests, policy, quota, replication, repositories
+from riad.registry import details, listings, manifests, policy, quota, replication, repositories
 from riad.registry.faults import Refusal
 from riad.registry.listings import TagInfo
+from riad.registry.manifests import ManifestInfo
 from riad.registry.policy import Policy, Rules
+from riad.registry.sbom import advisories, spdx
+from riad.registry.sbom.contents import contents
 from riad.registry.store import RepositoryRow
 
 RIAD_PREFIX = "/api/riad/v1"
@@ -36,12 +41,13 @@ RIAD_PREFIX = "/api/riad/v1"
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """`host` is the registry's name in references."""
+    """`host` is the registry's name in references; `advisories` a file or folder in OSV's format."""
 
     database: Database
     clock: Clock
     blobs: BlobStore
     host: str
+    advisories: Path | None = None
 
 
 def router(services: Services) -> APIRouter:
@@ -58,6 +64,9 @@ def router(services: Services) -> APIRouter:
     own = Api(services.database, services.clock, prefix=RIAD_PREFIX)
     own.get("/projects/{id}/registry", partial(show_policy, services))
     own.put("/projects/{id}/registry", partial(change_policy, services))
+    tag = f"{one}/tags/{{tag}}"
+    own.get(f"{tag}/sbom", partial(show_sbom, services))
+    own.get(f"{tag}/vulnerabilities", partial(show_vulnerabilities, services))
     own.get("/projects/{id}/registry/replicas", partial(list_replicas, services))
     own.post("/projects/{id}/registry/replicas", partial(add_replica, services))
     own.delete("/projects/{id}/registry/replicas/{replica_id}", partial(delete_replica, services))
@@ -207,6 +216,48 @@ def expiration(found: Policy) -> dict[str, Any]:
         "name_regex": found.rules.delete,
         "name_regex_keep": found.rules.keep or None,
         "next_run_at": moment(found.next_run) if found.next_run else None,
+    }
+
+
+def show_sbom(services: Services, call: Call) -> Answer:
+    """An SPDX document of the packages of an image (of an index: of its first)."""
+    name, info = _image(services, call)
+    found = contents(services.blobs, info)
+    body = spdx.document(name, info.digest, found.packages, created=info.pushed_at)
+    return Answer(json.dumps(body).encode(), media_type="application/spdx+json")
+
+
+def show_vulnerabilities(services: Services, call: Call) -> Mapping[str, Any]:
+    """What the administrator's advisories say of an image's packages."""
+    _, info = _image(services, call)
+    found, known = contents(services.blobs, info), advisories.load(services.advisories)
+    return {
+        "digest": info.digest,
+        "packages": len(found.packages),
+        "unread": list(found.unread),
+        "advisories": known.count,
+        "problems": list(known.problems),
+        "vulnerabilities": [_vulnerability(one) for one in known.of(found.packages)],
+    }
+
+
+def _image(services: Services, call: Call) -> tuple[str, ManifestInfo]:
+    with services.database.read() as session:
+        _, row = _addressed(session, call, Access.REPORTER)
+        tag = _named(session, row, call.path["tag"])
+        return f"{services.host}/{row.name}:{tag.name}", details.one_platform(session, services.blobs, row, tag.name)
+
+
+def _vulnerability(found: advisories.Vulnerability) -> dict[str, Any]:
+    package = found.package
+    return {
+        "id": found.advisory.id,
+        "aliases": list(found.advisory.aliases),
+        "severity": found.advisory.severity,
+        "summary": found.advisory.summary,
+        "package": {"ecosystem": package.ecosystem, "name": package.name, "version": package.version},
+        "path": package.path,
+        "fixed_in": found.fixed or None,
     }
 
 
