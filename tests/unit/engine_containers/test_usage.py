@@ -19,6 +19,7 @@ _V1 = {
     ("memory", "memory.max_usage_in_bytes"): "4136960\n",
     ("memory", "memory.limit_in_bytes"): "9223372036854771712\n",
     ("memory", "memory.failcnt"): "7\n",
+    ("memory", "memory.oom_control"): "oom_kill_disable 0\nunder_oom 0\noom_kill 2\n",
     ("memory", "memory.stat"): "cache 12288\ntotal_inactive_file 4096\ninactive_file 1\n",
     ("blkio", "blkio.throttle.io_service_bytes_recursive"): "254:0 Read 4096\n254:0 Write 0\nTotal 4096\n",
     ("blkio", "blkio.throttle.io_serviced_recursive"): "254:0 Read 1\nTotal 1\n",
@@ -95,6 +96,12 @@ def test_the_cache_that_docker_stats_takes_off_is_named_differently_by_the_layou
     for files, v2, cache in ((_V1, False, 4096), (_V2, True, 50)):
         used = _sample(files, v2=v2).used
         assert used is not None and used.memory is not None and used.memory.reclaimable == cache
+
+
+def test_processes_killed_for_want_of_memory_are_counted() -> None:
+    for files, v2, kills in ((_V1, False, 2), (_V2, True, 1)):
+        used = _sample(files, v2=v2).used
+        assert used is not None and used.memory is not None and used.memory.kills == kills
 
 
 def test_what_does_not_run_shows_its_name_and_nothing_else() -> None:

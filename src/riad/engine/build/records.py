@@ -5,6 +5,7 @@ takes. The choice is pure; dockerd's words and rules (builder-next of moby).
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -64,7 +65,10 @@ async def records(
                 uses=entry.uses,
             )
         )
-    return found + [await asyncio.to_thread(_mount, folder, busy=busy) for folder, busy in builder.cache_mounts()]
+    for folder, busy in builder.cache_mounts():
+        with contextlib.suppress(FileNotFoundError):  # taken away meanwhile
+            found.append(await asyncio.to_thread(_mount, folder, busy=busy))
+    return found
 
 
 def _mount(folder: Path, *, busy: bool) -> Record:

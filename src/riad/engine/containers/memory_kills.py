@@ -33,4 +33,5 @@ def happened(engine: Engine, container: Container, ended: conmon.Exit | None) ->
     """Asked at the end of a run, before its control group goes."""
     if container.run.oom_killed or (ended is not None and ended.oom_killed):
         return True
-    return usage.out_of_memory_kills(engine.group(container)) > 0
+    memory = usage.of_group(engine.group(container)).memory
+    return memory is not None and memory.kills > 0

@@ -35,12 +35,16 @@ class Cpu:
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """Bytes; `limit` may be larger than the host's memory. `details` is memory.stat; `highest` is 0 where unknown."""
+    """Bytes; `limit` may be larger than the host's memory. `details` is memory.stat; `highest` is 0 where unknown.
+
+    `kills` is how many processes the kernel has killed for want of memory.
+    """
 
     used: int = 0
     limit: int = UNLIMITED
     highest: int = 0
     failures: int = 0
+    kills: int = 0
     details: Mapping[str, int] = field(default_factory=dict)
 
     @property
@@ -115,6 +119,7 @@ def _memory_v1(read: Read) -> Memory | None:
         limit=_number(read("memory", "memory.limit_in_bytes"), default=UNLIMITED),
         highest=_number(read("memory", "memory.max_usage_in_bytes")),
         failures=_number(read("memory", "memory.failcnt")),
+        kills=_pairs(read("memory", "memory.oom_control")).get("oom_kill", 0),
         details=_pairs(read("memory", "memory.stat")),
     )
 
@@ -144,19 +149,14 @@ def _memory_v2(read: Read) -> Memory | None:
     used = read("", "memory.current")
     if used is None:
         return None
+    happened = _pairs(read("", "memory.events"))
     return Memory(
         used=_number(used),
         limit=_number(read("", "memory.max"), default=UNLIMITED),
-        failures=_pairs(read("", "memory.events")).get("oom", 0),
+        failures=happened.get("oom", 0),
+        kills=happened.get("oom_kill", 0),
         details=_pairs(read("", "memory.stat")),
     )
-
-
-def out_of_memory_kills(group: str) -> int:
-    """How many processes of the group the kernel has killed for want of memory."""
-    if cgroups.layout() is cgroups.Layout.V2:
-        return _pairs(cgroups.read(group, "", "memory.events")).get("oom_kill", 0)
-    return _pairs(cgroups.read(group, "memory", "memory.oom_control")).get("oom_kill", 0)
 
 
 @dataclass(frozen=True, slots=True)

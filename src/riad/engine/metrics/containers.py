@@ -68,6 +68,7 @@ _MEMORY: Sequence[tuple[str, str, str, Callable[[Memory], float]]] = (
     ("memory_swap", "gauge", "Container swap usage in bytes.", lambda m: _detail(m, "total_swap", "swap")),
     ("memory_max_usage_bytes", "gauge", "Maximum memory usage recorded in bytes.", lambda m: m.highest),
     ("memory_failcnt", "counter", "Number of memory usage hits limits.", lambda m: m.failures),
+    ("oom_events_total", "counter", "Count of out of memory events observed for the container.", lambda m: m.kills),
     (
         "spec_memory_limit_bytes",
         "gauge",
