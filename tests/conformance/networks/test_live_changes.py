@@ -118,7 +118,9 @@ def test_everything_else_is_the_stock_command(engine: RunningEngine) -> None:
 
 def test_every_published_port_is_shown_with_who_can_reach_it(engine: RunningEngine) -> None:
     first, second = free_ports(2)
-    engine.docker("run", "-d", "--name", "web", "-p", f"{first}:80", "-p", f"127.0.0.1:{second}:81", BASE, "sleep", "9")
+    engine.docker(
+        "run", "-d", "--name", "web", "-p", f"{first}:80", "-p", f"127.0.0.1:{second}:81", BASE, "sleep", "999"
+    )
     command = [sys.executable, "-m", "riad.cli.main", "engine", "ports", "-H", engine.host]
     said = subprocess.run(command, capture_output=True, text=True, env=engine.environ, timeout=60, check=True)
     lines = [line.split() for line in said.stdout.splitlines()]

@@ -327,7 +327,9 @@ async def test_what_strangers_left_under_our_name_is_swept_at_start(bench: Bench
     assert list((tmp_path / "run" / "netns").iterdir()) == []
 
 
-async def test_a_client_that_goes_on_sending_by_udp_reaches_the_next_container(bench: Bench) -> None:
+async def test_a_client_that_goes_on_sending_by_udp_reaches_the_next_container(
+    bench: Bench, eventually: Eventually
+) -> None:
     """Its connection entry is still that of the container before."""
     wish = PortBinding(4000, "udp", host_port=free_udp_port())
     first = await bench.add(ports=(wish,))
@@ -339,11 +341,47 @@ async def test_a_client_that_goes_on_sending_by_udp_reaches_the_next_container(b
             client.recv(100)
         await bench.networks.release(first.container_id)
         await bench.listen(await bench.add(ports=(wish,)), 4000)
-        client.send(b"x")
-        assert client.recv(100)
+
+        async def answered() -> bool:
+            with suppress(ConnectionRefusedError):  # it is about to listen
+                client.send(b"x")
+                return bool(client.recv(100))
+            return False
+
+        await eventually(answered)
 
 
 def free_udp_port() -> int:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         probe.bind(("", 0))
         return int(probe.getsockname()[1])
+
+
+async def test_dockers_address_of_the_resolver_answers_on_networks_with_names(bench: Bench) -> None:
+    await bench.networks.create(NetworkWish("one"))
+    web, client = await bench.add("one", name="web"), await bench.add("one")
+    address = str(web.endpoints["one"].address)
+    for tcp in (False, True):
+        assert await bench.lookup(client, "127.0.0.11", "web", tcp=tcp) == address
+    await bench.restart([web.container_id, client.container_id])
+    assert await bench.lookup(client, "127.0.0.11", "web") == address
+    plain = await bench.add(name="plain")
+    await bench.networks.connect(plain.container_id, "one", EndpointWish())
+    assert await bench.lookup(plain, "127.0.0.11", "web") == address
+    await bench.networks.disconnect(plain.container_id, "one")
+    assert "127.0.0.11" not in await bench.run(plain, "nft", "list", "ruleset")
+
+
+async def test_a_containers_own_loopback_stays_out_of_its_neighbours_reach(bench: Bench) -> None:
+    await bench.networks.create(NetworkWish("one"))
+    victim, attacker = await bench.add("one"), await bench.add("one")
+    await bench.listen(victim, 4979)
+    await bench.run(attacker, "sh", "-c", "echo 1 > /proc/sys/net/ipv4/conf/eth0/route_localnet")
+    await bench.run(attacker, "ip", "address", "flush", "dev", "lo")
+    await bench.run(attacker, "ip", "route", "add", "127.0.0.1/32", "via", str(victim.endpoints["one"].address))
+    assert (await bench.ask(attacker, "127.0.0.1", 4979)).startswith("!")
+    await bench.run(None, "nft", "flush", "chain", "inet", f"riad_{bench.instance}", "guard")  # sees bridged ones, too
+    if Path("/proc/sys/net/bridge").exists():
+        assert (await bench.ask(attacker, "127.0.0.1", 4979)).startswith("!")
+    await bench.run(victim, "nft", "flush", "chain", "ip", "riad_names", "guard")
+    assert not (await bench.ask(attacker, "127.0.0.1", 4979)).startswith("!"), "the guard was not what kept it out"

@@ -8,6 +8,7 @@ not on the network itself (macvlan, ipvlan, isolated bridges) the server is insi
 
 from __future__ import annotations
 
+import asyncio
 from ipaddress import IPv4Address
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from riad.engine.networks.directory import Directory
 from riad.engine.networks.dns import forward, message
 from riad.engine.networks.dns.message import Code, Query, Type
 from riad.engine.networks.dns.names import Asker, asker, asker_of, resolve, reverse
+from riad.engine.networks.dns.pointing import INSIDE, point
 from riad.engine.networks.dns.server import PORT, NameServer
 from riad.engine.networks.endpoints import Own, way_out
 from riad.engine.networks.files import ResolvConf, read_resolv_conf, resolv_conf
@@ -22,12 +24,11 @@ from riad.engine.networks.model import Address, NameWishes, Network
 from riad.engine.networks.ruleset import ResolverRule, Rule
 from riad.engine.networks.store import SandboxRow
 from riad.kernel import logs
+from riad.kernel.faults import Fault
 
 _log = logs.named("engine.dns")
 
 _NOTHING = NameWishes()
-INSIDE = IPv4Address("127.0.0.11")
-"""Where Docker's own resolver is in every container."""
 
 
 class NameService:
@@ -45,6 +46,7 @@ class NameService:
         self._upstream_port = upstream_port
         self._servers: dict[str, NameServer] = {}
         self._rules: dict[str, list[Rule]] = {}
+        self._pointed: dict[str, IPv4Address | None] = {}
 
     async def serve(self, network: Network) -> list[Rule]:
         """Starts answering at the bridge's gateway; returns the rules that lead queries there, if any are needed."""
@@ -69,12 +71,14 @@ class NameService:
         return self._rules[network.id]
 
     async def serve_inside(self, row: SandboxRow, own: Own, namespace: Path) -> None:
-        """Answers inside the container itself where none of its networks has a server at its gateway.
+        """Makes 127.0.0.11 answer inside the container: it leads to a gateway of its networks, where one answers.
 
-        Called again when its networks have changed. What listens on port 53 there already keeps it.
+        Where none does, a server is bound inside; what listens on port 53 there already keeps it. Called again when
+        its networks have changed.
         """
+        await self._point(row.container_id, own, namespace)
         if not needs_inside(own):
-            await self.stop_inside(row.container_id)
+            await self._stop_server(row.container_id)
             return
         if row.container_id in self._servers:
             return
@@ -90,8 +94,25 @@ class NameService:
             return
         self._servers[row.container_id] = server
 
+    async def _point(self, container_id: str, own: Own, namespace: Path) -> None:
+        named = [pair for pair in own if pair[0].has_names]
+        server = _own_server(named) if named else INSIDE
+        wanted = server if isinstance(server, IPv4Address) and server != INSIDE else None
+        if self._pointed.get(container_id) == wanted:
+            return
+        try:
+            await asyncio.to_thread(point, namespace, wanted)
+        except (OSError, Fault) as error:  # names are found all the same, by resolv.conf
+            _log.info("127.0.0.11 leads nowhere", extra=logs.fields(container=container_id[:12], error=str(error)))
+            return
+        self._pointed[container_id] = wanted
+
     async def stop_inside(self, container_id: str) -> None:
         """Twice is no error."""
+        self._pointed.pop(container_id, None)
+        await self._stop_server(container_id)
+
+    async def _stop_server(self, container_id: str) -> None:
         server = self._servers.pop(container_id, None)
         if server is not None:
             await server.stop()
