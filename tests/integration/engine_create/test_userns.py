@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from engine_fixture import BASE, RunningEngine, running_engine
+from engine_fixture import BASE, RunningEngine, running_engine, wait_until
 from riad.engine.host import facts, idmap
 from riad.engine.host.mounts import is_mounted, mounted_under
 
@@ -124,6 +124,27 @@ def test_containers_outlive_the_daemon_and_start_again(remapped: RunningEngine) 
     finally:
         remapped.docker("rm", "-f", "box")
     assert not mounted_under(remapped.root / "run" / "held")
+
+
+def test_a_start_cut_short_costs_the_image_nothing(remapped: RunningEngine) -> None:
+    """Layers may still be mounted in the container's folder when the engine was killed; it is deleted, they are not."""
+    made = remapped.out("create", BASE, "true")
+    layer = next((remapped.root / "data" / "layers").glob("*/etc")).parent
+    before = sorted(path.name for path in layer.iterdir())
+    point = remapped.root / "data" / "containers" / made / "mapped" / "1"
+    point.mkdir(parents=True)
+    subprocess.run(["mount", "--bind", layer, point], check=True)
+    remapped.docker("rm", made)
+    wait_until(lambda: not list((remapped.root / "data" / "trash").iterdir()))
+    assert sorted(path.name for path in layer.iterdir()) == before
+    made = remapped.out("create", BASE, "true")
+    point = remapped.root / "data" / "containers" / made / "mapped" / "1"
+    point.mkdir(parents=True)
+    subprocess.run(["mount", "--bind", layer, point], check=True)
+    remapped.kill()
+    remapped.start()
+    assert not is_mounted(point)
+    remapped.docker("rm", made)
 
 
 def test_nothing_is_left_of_the_namespace_when_no_container_runs() -> None:

@@ -150,8 +150,9 @@ async def sweep(engine: Engine, live: set[str]) -> None:
             await engine.runtime.delete(name)
     for name in cgroups.children(engine.cgroup_parent) - live - {BUILDS}:
         cgroups.remove(f"{engine.cgroup_parent}/{name}")
-    for point in mounts.mounted_under(engine.paths.data / "containers"):
-        if point.name == "root" and point.parent.name not in live:
+    containers = (engine.paths.data / "containers").resolve()
+    for point in mounts.mounted_under(containers):
+        if point.relative_to(containers).parts[0] not in live:
             with contextlib.suppress(Fault):
                 mounts.unmount(point)
     held.sweep(engine.paths.held, live)

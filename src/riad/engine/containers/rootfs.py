@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -93,4 +92,4 @@ def discard(engine: Engine, container_id: str) -> Path | None:
 
 def empty(waiting: Path) -> None:
     """Deletes a discarded folder; takes as long as it has files, so call it in a thread."""
-    shutil.rmtree(waiting, ignore_errors=True)
+    mounts.delete_tree(waiting)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import errno
 import os
+import shutil
 from functools import cache
 from pathlib import Path
 
@@ -75,8 +76,20 @@ def propagation_of(path: Path) -> tuple[str, frozenset[str]]:
 
 def mounted_under(folder: Path) -> list[Path]:
     """The mount points below `folder`, deepest first."""
-    inside = f"{folder}/"
+    inside = f"{os.path.realpath(folder)}/"
     return sorted((Path(point) for point in _mount_points() if point.startswith(inside)), key=lambda p: -len(p.parts))
+
+
+def delete_tree(folder: Path) -> None:
+    """Deletes `folder` with all in it, but nothing through a mount: what is mounted inside belongs to somebody else.
+
+    Files that cannot be deleted stay. Raises INTERNAL, with nothing deleted, where something stays mounted.
+    """
+    for point in mounted_under(folder):
+        unmount(point)
+    if left := mounted_under(folder):
+        raise Fault(Kind.INTERNAL, f"cannot delete {folder}: {left[0]} is still mounted")
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _mount_points() -> set[str]:

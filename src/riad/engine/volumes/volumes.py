@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import os
 import secrets
-import shutil
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
@@ -59,7 +58,7 @@ class Volumes:
         self._root.mkdir(parents=True, exist_ok=True, mode=0o711)
         for folder in self._root.iterdir():
             if folder.name.startswith(_REMOVED):
-                await asyncio.to_thread(shutil.rmtree, folder)
+                await asyncio.to_thread(mounts.delete_tree, folder)
         for volume in self._store.all():
             if not volume.mountpoint.exists():
                 _log.warning("a volume's folder is gone", extra=logs.fields(volume=volume.name))
@@ -187,7 +186,7 @@ class Volumes:
         folder.rename(doomed)
         self._store.delete(volume.name)
         self._filling.pop(volume.name, None)
-        await asyncio.to_thread(shutil.rmtree, doomed)
+        await asyncio.to_thread(mounts.delete_tree, doomed)
         self._announce("destroy", volume.name, {"driver": "local"})
 
 
