@@ -16,7 +16,7 @@ import signal
 import stat
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -253,8 +253,8 @@ def assemble(config: EngineConfig, *, suggest: Suggest = no_suggestion) -> Daemo
     """
     clock = SystemClock()
     settings = config.network.settings(config.instance, config.exec_root)
-    runtime = runc.detect(config.exec_root / "runtime")
-    builds_runtime = runc.detect(config.exec_root / "runtime-builds")
+    runtime = runc.detect(config.exec_root / "runtime", seal=True)
+    builds_runtime = replace(runtime, root=config.exec_root / "runtime-builds")
     conmon_program = conmon.find()
     registries = RegistryOptions(tuple(map(parse_mirror, config.mirrors)), config.insecure)
     data = config.data_root

@@ -61,7 +61,7 @@ def command(program: str, runtime: Runtime, launch: Launch) -> list[str]:
     """The command line; pure."""
     log = f"k8s-file:{launch.log}" if launch.log else "null"
     line = [program, "--api-version", "1", "--cid", launch.container, "--cuuid", launch.container]
-    line += ["--runtime", runtime.program, "--runtime-arg", f"--root={runtime.root}"]
+    line += ["--runtime", runtime.executable, "--runtime-arg", f"--root={runtime.root}"]
     line += ["--bundle", str(launch.bundle), "--full-attach", "--no-sync-log", "--log-path", log]
     line += ["--container-pidfile", str(launch.bundle / "pid"), "--conmon-pidfile", str(launch.bundle / "conmon.pid")]
     line += ["--exit-dir", str(launch.exits), "--persist-dir", str(launch.bundle), "--log-level", "error"]

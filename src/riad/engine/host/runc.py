@@ -15,7 +15,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from riad.engine.host import cgroups
+from riad.engine.host import cgroups, sealed
 from riad.kernel import process
 from riad.kernel.faults import Fault, Kind
 
@@ -28,13 +28,19 @@ class Runtime:
 
     program: str
     root: Path
+    copy: str = ""
+    """Where to run it by instead: a sealed copy of the program (see `sealed`)."""
+
+    @property
+    def executable(self) -> str:
+        return self.copy or self.program
 
     @property
     def name(self) -> str:
         return os.path.basename(self.program)
 
     def command(self, *arguments: str | Path) -> list[str]:
-        return [self.program, "--root", str(self.root), *map(str, arguments)]
+        return [self.executable, "--root", str(self.root), *map(str, arguments)]
 
     async def start(self, container: str) -> None:
         """Lets the created container's process begin. Raises INTERNAL with the runtime's reason."""
@@ -126,15 +132,15 @@ class Runtime:
 _GONE = ("process already finished", "does not exist", "no such process", "container not running")
 
 
-def detect(root: Path, *, program: str | None = None) -> Runtime:
-    """The runtime for this host: crun needs cgroup v2, runc works with either layout.
+def detect(root: Path, *, program: str | None = None, seal: bool = False) -> Runtime:
+    """The runtime for this host: crun needs cgroup v2, runc works with either layout. `seal` makes runc start sooner.
 
     Raises UNAVAILABLE with the way out where there is none.
     """
     wanted = [program] if program else ["crun", "runc"] if cgroups.layout() is cgroups.Layout.V2 else ["runc"]
     for name in wanted:
         if found := shutil.which(name):
-            return Runtime(found, root)
+            return Runtime(found, root, copy=(sealed.copy(found) or "") if seal and name == "runc" else "")
     raise Fault(Kind.UNAVAILABLE, f"no container runtime: install {' or '.join(wanted)} (apt-get install runc)")
 
 
