@@ -22,6 +22,10 @@ COMMANDS = {
     "doctor": ("riad.cli.engine.doctor:doctor", "Examine this host and say what to do about each finding."),
     "repair": ("riad.cli.engine.repair:repair", "Find what no container, image or network owns; remove it with --yes."),
     "ports": ("riad.cli.engine.ports:ports", "Show every published port and who can reach it."),
+    "socket": (
+        "riad.cli.engine.socket:scoped_socket",
+        "Serve a socket that shows and allows one project's things only.",
+    ),
     "certs": ("riad.cli.engine.certs:certs", "Make certificates for TCP: an authority, a server's, a client's."),
 }
 

@@ -64,6 +64,8 @@ def check(query: Mapping[str, Sequence[str]], scope: Scope) -> BuildQuery:
             _require(values[-1] in ("", "0", "false", "null", "[]", "{}"), name, values[-1], _EMPTY[name])
         elif name not in ("dockerfile", "labels", "buildargs", "cachefrom", "buildid"):
             raise denied(f"riad: a job's builds cannot set {name}")
+    limits = scope.quota.of_build(dict(passed))
+    passed = [(name, value) for name, value in passed if name not in limits] + list(limits.items())
     labels = check_labels(_document(query, "labels", dict))
     passed.append(("labels", json.dumps({**labels, **scope.labels})))
     arguments = _arguments(query)

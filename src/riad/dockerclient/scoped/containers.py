@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import Any
 
@@ -51,6 +52,7 @@ class ContainerSide:
         self._scope = scope
         self._relay = relay
         self._lookups = lookups
+        self._creating = asyncio.Lock()
 
     async def answer(self, request: web.Request, asked: Decision) -> web.StreamResponse:
         match asked.rule.action:
@@ -96,6 +98,7 @@ class ContainerSide:
         return await self._relay.stream(request, path_of(asked.version, asked.path, name), query, body=body)
 
     async def _list(self, request: web.Request, asked: Decision) -> web.StreamResponse:
+        await self._check_neighbours(request)
         status, found = await self._relay.whole(request, path_of(asked.version, asked.path), self._own(request, asked))
         if status == 200:
             found = [entry for entry in found if self._scope.owns(entry.get("Labels"))]
@@ -108,6 +111,14 @@ class ContainerSide:
             found = {"Volumes": own, "Warnings": None}
         return answered(found, status=status)
 
+    async def _check_neighbours(self, request: web.Request) -> None:
+        """Lists before or since another project's container would tell that it exists, and since when."""
+        given = filters.read(request.query.get("filters"))
+        for key in ("before", "since"):
+            for name in (*request.query.getall(key, ()), *given.get(key, ())):
+                if name:
+                    await self._lookups.container(name)
+
     def _own(self, request: web.Request, asked: Decision) -> list[tuple[str, str]]:
         query = [(key, value) for key, value in chosen(request.query, asked.rule.query) if key != "filters"]
         return [*query, ("filters", filters.own(request.query.get("filters"), self._scope))]
@@ -118,9 +129,12 @@ class ContainerSide:
         await self._lookups.readable_image(document["Image"])
         await self._lookups.meet(needs)
         query = chosen(request.query, asked.rule.query)
-        return await self._relay.stream(
-            request, path_of(asked.version, asked.path), query, body=json.dumps(document).encode()
-        )
+        async with self._creating:
+            if self._scope.quota.containers:
+                self._scope.quota.check_number(await self._lookups.number_of_containers())
+            return await self._relay.stream(
+                request, path_of(asked.version, asked.path), query, body=json.dumps(document).encode()
+            )
 
     async def _exec_create(self, request: web.Request, asked: Decision) -> web.StreamResponse:
         document = taken(mapping(await body_of(request), ""), _EXEC, "")

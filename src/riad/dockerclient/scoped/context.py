@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import io
 import posixpath
+import re
 import tarfile
 from dataclasses import dataclass
 from typing import IO, BinaryIO
 
-from riad.dockerfile.instructions import Instruction, Onbuild, Run
+from riad.dockerfile.instructions import Add, Instruction, Onbuild, Run
 from riad.dockerfile.parse import parse, parse_trigger
 from riad.dockerfile.references import references
 from riad.kernel.faults import denied, exhausted, invalid
@@ -82,6 +83,7 @@ def images(dockerfile: Dockerfile, arguments: dict[str, str | None]) -> tuple[st
     for stage in parsed.stages:
         for instruction in stage.instructions:
             _check_run(instruction)
+            _check_add(instruction)
     return references(parsed, arguments)
 
 
@@ -92,6 +94,36 @@ def _check_run(instruction: Instruction) -> None:
     for option, value, good in (("network", inner.network, "none"), ("security", inner.security, "sandbox")):
         if value not in (None, "default", good):
             raise denied(f"riad: line {instruction.line}: a job's builds cannot use RUN --{option}={value}")
+
+
+def _check_add(instruction: Instruction) -> None:
+    """The engine itself fetches what ADD names, from inside the host's own network."""
+    inner = parse_trigger(instruction.trigger) if isinstance(instruction, Onbuild) else instruction
+    if not isinstance(inner, Add):
+        return
+    for source in inner.sources:
+        if _may_be_remote(source):
+            raise denied(
+                f"riad: line {instruction.line}: ADD {source[:100]}: a job's builds fetch nothing from inside the "
+                "host's network; fetch it in a RUN, or put it into the context"
+            )
+
+
+_REMOTE = ("http://", "https://", "git://", "git@", "ssh://", "ftp://")
+_MARKS = re.compile(r"[\\`\"']")
+_ELSEWHERE = re.compile(r"[^/]*@[^/]*:")
+
+
+def _may_be_remote(source: str) -> bool:
+    """Also of one that a variable makes remote: whatever comes before the variable must rule that out."""
+    before, variable, _ = _MARKS.sub("", source).lower().partition("$")
+    if before.startswith(_REMOTE) or _ELSEWHERE.match(before):
+        return True
+    return (
+        bool(variable)
+        and "/" not in before
+        and (not before or any(r.startswith(before) for r in _REMOTE) or "@" in before)
+    )
 
 
 def inside(name: str) -> str:

@@ -64,6 +64,7 @@ def check(document: object, scope: Scope) -> tuple[dict[str, Any], Needs]:
         "Image": _image,
     }
     passed = taken(mapping(document, ""), checks, "")
+    passed["HostConfig"] = scope.quota.of_container(passed.get("HostConfig") or {})
     passed["Labels"] = passed.get("Labels") or dict(scope.labels)
     if not passed.get("Image"):
         raise invalid("riad: the container's Image is missing")
@@ -82,6 +83,8 @@ def check_network(name: str, path: str) -> str | None:
 
 def check_endpoint(value: object, path: str) -> dict[str, Any]:
     """How a container is joined to one network."""
+    # Docker's engine joins the network of a given NetworkID, whatever the name beside it; what else an engine fills in
+    # by itself may not be given either (it is not named here).
     checks: dict[str, Check] = {**dict.fromkeys(_FREE_ENDPOINT, free), "Links": nothing("use network aliases")}
     return taken(mapping(value or {}, path), checks, path)
 
@@ -253,9 +256,7 @@ _FREE = (
     "OpenStdin", "StdinOnce", "Env", "Cmd", "Healthcheck", "ArgsEscaped", "Volumes", "WorkingDir", "Entrypoint",
     "NetworkDisabled", "MacAddress", "OnBuild", "StopSignal", "StopTimeout", "Shell",
 )  # fmt: skip
-_FREE_ENDPOINT = ("IPAMConfig", "Aliases", "MacAddress", "NetworkID", "EndpointID", "Gateway", "IPAddress",
-                  "IPPrefixLen", "IPv6Gateway", "GlobalIPv6Address", "GlobalIPv6PrefixLen", "DNSNames",
-                  "GwPriority")  # fmt: skip
+_FREE_ENDPOINT = ("IPAMConfig", "Aliases", "MacAddress", "DNSNames", "GwPriority")
 _FREE_HOST = (
     "AutoRemove", "CapDrop", "Dns", "DnsOptions", "DnsSearch", "ExtraHosts", "GroupAdd", "Init", "ReadonlyRootfs",
     "ShmSize", "Tmpfs", "Ulimits", "ConsoleSize", "PublishAllPorts", "CpuShares", "Memory", "NanoCpus", "BlkioWeight",

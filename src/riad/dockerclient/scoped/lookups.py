@@ -8,7 +8,7 @@ from typing import Any
 from riad.dockerclient.client import DockerClient
 from riad.dockerclient.errors import faults_ignored
 from riad.dockerclient.scoped.create_spec import Needs
-from riad.dockerclient.scoped.scope import Owner, Scope, is_reference
+from riad.dockerclient.scoped.scope import SCOPED, Owner, Scope, is_reference
 from riad.kernel.faults import Fault, Kind, conflict, denied, not_found
 
 IMAGE_ID = re.compile(r"(sha256:)?[0-9a-f]{1,64}")
@@ -27,6 +27,11 @@ class Lookups:
         if not self._scope.owns((found.get("Config") or {}).get("Labels")):
             raise missing
         return str(found["Id"])
+
+    async def number_of_containers(self) -> int:
+        """How many the project has by scoped sockets, running or not."""
+        own = {"label": [f"{SCOPED}={self._scope.project}"]}
+        return len(await self._docker.containers.list(stopped=True, filters=own))
 
     async def execution(self, name: str) -> str:
         """The id of a command that was run in one of the project's containers."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from aiohttp import web
@@ -40,6 +41,10 @@ _INFO = frozenset(
         "IndexServerAddress", "Plugins", "Runtimes", "InitBinary", "ExperimentalBuild", "Isolation", "ProductLicense",
     )
 )  # fmt: skip
+
+
+_PLAIN = re.compile(r"[A-Za-z ,-]*")
+"""Docker runs the host's ps with these arguments and trusts its columns; a renamed one shows other processes."""
 
 
 class ScopedProxy:
@@ -99,6 +104,9 @@ def _check_query(request: web.Request, asked: Decision) -> None:
     """Raises DENIED for a parameter that no rule knows. A build's are looked at one by one."""
     if "*" in asked.rule.query:
         return
+    for value in request.query.getall("ps_args", ()):
+        if not _PLAIN.fullmatch(value):
+            raise denied(f"riad: ps_args: {value[:100]!r} is more than letters, commas and dashes")
     for name, value in request.query.items():
         if name not in asked.rule.query and value not in ("", "0", "false"):
             raise denied(f"riad: a job cannot use the parameter {name!r} of {request.method} {asked.path}")

@@ -85,7 +85,7 @@ def decide(method: str, path: str) -> Decision:
         found = _match(rule.shape, segments) if rule.method == method else None
         if found is not None:
             name, shape = found
-            if name and not _good_name(rule, name):
+            if "*" in rule.shape and not _good_name(rule, name):
                 raise not_found(f"riad: {name[:200]!r} is no name")
             return Decision(rule, version.group() if version else "", name, shape)
     raise _refusal(method, rest, segments)

@@ -15,9 +15,10 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
+from riad.dockerclient.scoped.quota import Quota
 from riad.kernel.faults import Fault, denied, invalid
 from riad.oci.reference import Reference, parse_reference
 
@@ -35,11 +36,13 @@ class Owner(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """`registry` is HOST:PORT as image names have it, `project` GROUP/NAME."""
+    """`registry` is HOST:PORT as image names have it, `project` GROUP/NAME. `job_id` is None for a socket that is no
+    job's."""
 
     registry: str
     project: str
-    job_id: int
+    job_id: int | None = None
+    quota: Quota = field(default_factory=Quota)
 
     @property
     def repository(self) -> str:
@@ -48,7 +51,8 @@ class Scope:
 
     @property
     def labels(self) -> dict[str, str]:
-        return {PROJECT: self.project, SCOPED: self.project, JOB: str(self.job_id)}
+        own = {PROJECT: self.project, SCOPED: self.project}
+        return own if self.job_id is None else {**own, JOB: str(self.job_id)}
 
     def owns(self, labels: Mapping[str, str] | None) -> bool:
         """For containers, networks and volumes."""

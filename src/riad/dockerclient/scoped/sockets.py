@@ -7,6 +7,7 @@ socket itself may be used by whoever reaches it, since users inside containers h
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
 from contextlib import suppress
 from dataclasses import dataclass
@@ -32,6 +33,25 @@ class _Open:
     proxy: ScopedProxy
     runner: web.AppRunner
     path: Path
+
+
+async def serve(proxy: ScopedProxy, path: Path) -> web.AppRunner:
+    """Answers at a new unix socket that only its owner may use, until the runner is cleaned up."""
+    runner = web.AppRunner(
+        proxy.application(),
+        handler_cancellation=True,
+        access_log=None,
+        shutdown_timeout=0.1,
+        max_line_size=LARGEST_HEAD,
+        max_field_size=LARGEST_HEAD,
+    )
+    await runner.setup()
+    before = os.umask(0o177)
+    try:
+        await web.UnixSite(runner, str(path)).start()
+    finally:
+        os.umask(before)
+    return runner
 
 
 class ScopedSockets:
@@ -82,16 +102,7 @@ class ScopedSockets:
         path = folder / "docker.sock"
         path.unlink(missing_ok=True)
         proxy = ScopedProxy(self._docker_host, scope, spool)
-        runner = web.AppRunner(
-            proxy.application(),
-            handler_cancellation=True,
-            access_log=None,
-            shutdown_timeout=0.1,
-            max_line_size=LARGEST_HEAD,
-            max_field_size=LARGEST_HEAD,
-        )
-        await runner.setup()
-        await web.UnixSite(runner, str(path)).start()
+        runner = await serve(proxy, path)
         path.chmod(0o666)
         return _Open(proxy, runner, path)
 
