@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import socket
+import time
 from typing import Any
 
 import pytest
@@ -224,14 +225,11 @@ def test_routed_networks_open_ports_at_the_containers_own_address(engine: Runnin
 
 
 def test_what_happens_to_networks_is_told(engine: RunningEngine) -> None:
-    with engine.background(
-        "events", "--filter", "type=network", "--format", "{{.Action}} {{.Actor.Attributes.name}}"
-    ) as p:
-        assert p.stdout is not None
-        wait_until(lambda: True)
-        engine.docker("network", "create", "told")
-        engine.docker("run", "--rm", "--network", "told", BASE, "true")
-        engine.docker("network", "rm", "told")
-        seen = [p.stdout.readline().decode().strip() for _ in range(4)]
-        p.terminate()
-    assert seen == ["create told", "connect told", "disconnect told", "destroy told"]
+    begin = f"{time.time():.6f}"
+    engine.docker("network", "create", "told")
+    engine.docker("run", "--rm", "--network", "told", BASE, "true")
+    engine.docker("network", "rm", "told")
+    shown = "{{.Action}} {{.Actor.Attributes.name}} {{.Actor.Attributes.type}}"
+    limits = ("--since", begin, "--until", f"{time.time():.6f}")
+    seen = engine.out("events", *limits, "--filter", "type=network", "--format", shown).splitlines()
+    assert seen == [f"{action} told bridge" for action in ("create", "connect", "disconnect", "destroy")]

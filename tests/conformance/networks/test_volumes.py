@@ -72,7 +72,7 @@ def test_prune_takes_anonymous_volumes_and_named_ones_only_when_told(engine: Run
         (("a",), "volume name is too short, names should be at least two alphanumeric characters"),
         (("a/b",), '"a/b" includes invalid characters for a local volume name'),
         (("-d", "nfs", "data"), 'plugin "nfs" not found'),
-        (("-o", "type=tmpfs", "data"), "option 'type' of the local volume driver is not supported"),
+        (("-o", "type=tmpfs", "data"), 'missing required option: "device"'),
     ],
 )
 def test_volumes_that_cannot_be_are_refused_by_name(

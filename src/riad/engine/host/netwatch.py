@@ -1,7 +1,8 @@
 """Tells when other programs have changed the host's nftables rules, addresses or routes (netlink(7) multicast groups).
 
-A transaction of nftables ends with a "new generation" message that names the thread that made it; our own are passed
-over. Of addresses and routes only IPv4's are listened to: starting a container changes none of those on the host.
+A transaction of nftables is told message by message, each with its table, and ends with a "new generation" message
+that names the thread that made it. Our own are passed over, and those of other engines like us in their own tables,
+which publish ports all day. Of addresses and routes only IPv4's are listened to: starting a container changes none.
 """
 
 from __future__ import annotations
@@ -20,17 +21,23 @@ _NETLINK_NETFILTER, _ADD_MEMBERSHIP, _GROUP_NFTABLES, _SOL_NETLINK = 12, 1, 7, 2
 _GROUPS_OF_ROUTES = 0x10 | 0x40
 """RTMGRP_IPV4_IFADDR and RTMGRP_IPV4_ROUTE."""
 _NEW_GENERATION = (10 << 8) | 15
-_MADE_BY = 2
+_MADE_BY, _TABLE = 2, 1
 _HEADER = struct.Struct("=IHHII")
 _SETTLED = 0.3
 """Seconds without a further change: a firewall's reload is many transactions."""
+_AT_MOST = 5
+"""Times that looking is put off by further changes."""
 
 
 class HostWatch:
-    """`changed` is awaited after changes by others; one call at a time, its failures are logged."""
+    """`changed` is awaited after changes by others; one call at a time, its failures are logged.
 
-    def __init__(self, changed: Callable[[], Awaitable[None]]) -> None:
+    Tables beginning with `alike` are other engines', except `own_table`, which nobody else should touch.
+    """
+
+    def __init__(self, changed: Callable[[], Awaitable[None]], *, own_table: str, alike: str) -> None:
         self._changed = changed
+        self._transactions = Transactions(own_table, alike)
         self._sockets: list[socket.socket] = []
         self._task: asyncio.Task[None] | None = None
         self._news = asyncio.Event()
@@ -69,7 +76,7 @@ class HostWatch:
         try:
             while True:
                 data = listening.recv(1 << 16)
-                if listening is not self._sockets[0] or by_another(data):
+                if listening is not self._sockets[0] or self._transactions.concern(data):
                     self._news.set()
         except BlockingIOError:
             return
@@ -79,39 +86,59 @@ class HostWatch:
     async def _tell(self) -> None:
         while True:
             await self._news.wait()
+            for _ in range(_AT_MOST):
+                self._news.clear()
+                await asyncio.sleep(_SETTLED)
+                if not self._news.is_set():
+                    break
             self._news.clear()
-            await asyncio.sleep(_SETTLED)
-            if self._news.is_set():
-                continue
             try:
                 await self._changed()
             except Exception:
                 _log.exception("looking at the host's network failed")
 
 
-def by_another(data: bytes) -> bool:
-    """Whether a datagram of nftables ends a transaction of a thread that is not this process'."""
-    offset = 0
-    while offset + _HEADER.size <= len(data):
-        length, kind, *_ = _HEADER.unpack_from(data, offset)
-        if length < _HEADER.size:
-            return False
-        if kind == _NEW_GENERATION and not _is_ours(_maker(data[offset + _HEADER.size + 4 : offset + length])):
-            return True
-        offset += (length + 3) & ~3
-    return False
+class Transactions:
+    """Which of them concern us; a transaction may come in several datagrams."""
+
+    def __init__(self, own_table: str, alike: str) -> None:
+        self._own = own_table.encode()
+        self._alike = alike.encode()
+        self._concerns = self._named = False
+
+    def concern(self, data: bytes) -> bool:
+        """Whether a datagram ends a transaction of another program that changes more than that program's own."""
+        found, offset = False, 0
+        while offset + _HEADER.size <= len(data):
+            length, kind, *_ = _HEADER.unpack_from(data, offset)
+            if length < _HEADER.size:
+                break
+            attributes = data[offset + _HEADER.size + 4 : offset + length]
+            if kind == _NEW_GENERATION:
+                found |= (self._concerns or not self._named) and not _is_ours(_number(attributes, _MADE_BY))
+                self._concerns = self._named = False
+            else:
+                table = _attribute(attributes, _TABLE).rstrip(b"\0")
+                self._named = True
+                self._concerns |= table == self._own or not table.startswith(self._alike)
+            offset += (length + 3) & ~3
+        return found
 
 
-def _maker(attributes: bytes) -> int:
+def _number(attributes: bytes, kind: int) -> int:
+    return int.from_bytes(_attribute(attributes, kind)[:4], "big")
+
+
+def _attribute(attributes: bytes, wanted: int) -> bytes:
     offset = 0
     while offset + 4 <= len(attributes):
         length, kind = struct.unpack_from("=HH", attributes, offset)
         if length < 4:
             break
-        if kind & 0x3FFF == _MADE_BY:
-            return int.from_bytes(attributes[offset + 4 : offset + 8], "big")
+        if kind & 0x3FFF == wanted:
+            return attributes[offset + 4 : offset + length]
         offset += (length + 3) & ~3
-    return 0
+    return b""
 
 
 def _is_ours(thread: int) -> bool:

@@ -102,7 +102,7 @@ class Networks:
         self._sweeper = Sweeper(self._wiring)
         self._gate = Gate(self._firewall, self._nft.listing, own_table=settings.table, is_own=self._wiring.owns)
         self._beside = Beside(settings.table)
-        self._watch = HostWatch(self._host_changed)
+        self._watch = HostWatch(self._host_changed, own_table=settings.table, alike="riad_")
         self._sandboxes = Sandboxes(
             self._directory, self._gate, self._wiring, self._ports, self._names, self._sweeper, announce
         )
