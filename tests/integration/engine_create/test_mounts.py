@@ -126,6 +126,14 @@ def test_a_volume_that_cannot_be_mounted_says_so(engine: RunningEngine) -> None:
     engine.docker("volume", "rm", "broken")
 
 
+def test_a_refused_container_leaves_no_volume_behind(engine: RunningEngine) -> None:
+    before = engine.out("volume", "ls", "-q")
+    bad = ("--mount", "type=volume,source=odd,target=/b,volume-driver=nosuch")
+    refused = engine.docker("create", "--mount", "type=volume,source=fine,target=/a", *bad, BASE, "true", check=False)
+    assert 'plugin "nosuch" not found' in refused.err
+    assert engine.out("volume", "ls", "-q") == before
+
+
 def test_tmpfs_takes_its_options_and_inspect_shows_them(engine: RunningEngine) -> None:
     said = engine.out(
         "run", "--rm", "--tmpfs", "/a:size=1m,exec,mode=700", "--mount", "type=tmpfs,target=/b,tmpfs-size=2m",

@@ -50,6 +50,8 @@ def create(engine: Engine, asked: Settings, *, name: str = "", platform: Platfor
     wishes = mounting.wishes(settings.host, settings.config.volumes)
     for wish in wishes:
         mounting.check_source(wish)
+        if wish.kind == "volume":
+            engine.volumes.check(wish.source, driver=wish.driver or "local", options=wish.driver_options)
     others = {text.partition(":")[0]: text for text in settings.host.volumes_from}
     inherited = mounting.inherited(
         {other: _other(engine, other) for other in others},

@@ -76,15 +76,18 @@ class Volumes:
 
         Raises INVALID for the name or an option, NOT_FOUND for the driver, UNSUPPORTED for a size.
         """
-        check_driver(name, driver)
+        self.check(name, driver=driver, options=options)
         if not name:
-            check_options(options or {})
             return self._make(secrets.token_hex(32), {ANONYMOUS: "", **(labels or {})}, options or {})
-        check_name(name)
-        existing = self._store.get(name)
-        if existing is None:
+        return self._store.get(name) or self._make(name, labels or {}, options or {})
+
+    def check(self, name: str, *, driver: str = "local", options: Mapping[str, str] | None = None) -> None:
+        """Raises what `create` would, and makes nothing."""
+        check_driver(name, driver)
+        if name:
+            check_name(name)
+        if not name or self._store.get(name) is None:
             check_options(options or {})
-        return existing or self._make(name, labels or {}, options or {})
 
     def all(self) -> list[Volume]:
         """By name."""
