@@ -151,6 +151,10 @@ class RunningEngine:
             env=self.environ,
         )
 
+    @property
+    def is_riad(self) -> bool:
+        return True
+
     def only_riad(self, reason: str) -> None:
         """Skips the rest of a test on other engines."""
 
@@ -233,6 +237,10 @@ class Dockerd(RunningEngine):
 
     def end(self) -> None:
         self._peer.close()
+
+    @property
+    def is_riad(self) -> bool:
+        return False
 
     def only_riad(self, reason: str) -> None:
         pytest.skip(reason)

@@ -40,8 +40,8 @@ UNDESCRIBED = {
 }
 """Last part of the path → properties that dockerd sends and the description leaves out."""
 
-EXTENSIONS = {"RestartPolicy": {"on-unhealthy"}}
-"""Part of the path → words of our own that the description does not know."""
+WORDS = {"RestartPolicy.Name": {"on-unhealthy"}, "LogConfig.Type": {"local"}}
+"""End of the path → words that the description does not know: a policy of our own, a driver that it forgot."""
 
 
 @cache
@@ -99,11 +99,8 @@ def _is(kind: str, value: Any) -> bool:
 
 
 def _scalar(schema: Mapping[str, Any], value: Any, where: str) -> Iterator[str]:
-    if "enum" in schema and value not in (
-        "",
-        *schema["enum"],
-        *EXTENSIONS.get(where.rpartition("RestartPolicy")[1], ()),
-    ):
+    known = WORDS.get(".".join(where.split(".")[-2:]), set())
+    if "enum" in schema and value not in ("", *schema["enum"], *known):
         yield f"{where}: {value!r} is none of {schema['enum']}"
     form = schema.get("format")
     if form in ("dateTime", "date-time") and isinstance(value, str) and value and not _TIME.fullmatch(value):

@@ -29,7 +29,7 @@ def _config(**changes: Any) -> Settings:
     [
         (_config(working_dir="a"), "the working directory 'a' is invalid, it needs to be an absolute path"),
         (_config(env=("=x",)), "invalid environment variable: =x"),
-        (_config(stop_signal="NOPE"), "Invalid signal: NOPE"),
+        (_config(stop_signal="NOPE"), "invalid signal: NOPE"),
         (_config(healthcheck=Healthcheck(("NONE",), interval=5)), "Interval in Healthcheck cannot be less than 1ms"),
         (_config(healthcheck=Healthcheck(("NONE",), retries=-1)), "Retries in Healthcheck cannot be negative"),
         (_config(healthcheck=Healthcheck(("WHAT",))), "Unknown healthcheck type 'WHAT' in healthcheck"),

@@ -196,7 +196,7 @@ def test_signals_by_name_and_number(text: str, number: int) -> None:
 
 @pytest.mark.parametrize("text", ["", "0", "99", "SIGNOPE", "TERM+1", "-9"])
 def test_unknown_signals_are_refused(text: str) -> None:
-    with pytest.raises(Fault, match="Invalid signal"):
+    with pytest.raises(Fault, match=r"invalid signal|does not support signal"):
         signal_number(text)
 
 

@@ -47,7 +47,7 @@ class Connector:
             self._check(container, network)
             name = _known_as(self.engine, container, network)
             if name is None:
-                raise not_found(f"container {container.id} is not connected to the network {network.name}")
+                raise not_found(f"container {container.id} is not connected to network {network.name}")
             if container.phase.alive:
                 await self.engine.networks.disconnect(container.id, network.id)
             rest = {key: wish for key, wish in container.settings.networks.items() if key != name}

@@ -85,10 +85,10 @@ async def finish(engine: Engine, container: Container) -> None:
     with _logged(container, "log"):
         await logging.end(engine, container)
     container = engine.registry.change(container, phase=Phase.RESTARTING if again else Phase.EXITED, run=run)
+    _announce_end(engine, container)  # before those who wait for the end ask what has happened
     if not again:
         settle(companion.ended, code)
-    await clean_up(engine, container)
-    _announce_end(engine, container)
+    await clean_up(engine, container, told=True)
     companion.process_gone.set()
     if again:
         restart_soon(engine, container)
@@ -97,7 +97,8 @@ async def finish(engine: Engine, container: Container) -> None:
 
 
 def _announce_end(engine: Engine, container: Container) -> None:
-    """In dockerd's order: what it gave back (the networks have been told of already), that it was stopped, its end."""
+    """In dockerd's order: what it gives back (it follows at once), that it was stopped, its end."""
+    engine.networks.announce_release(container.id)
     for mount in container.mounts:
         if mount.volume:
             engine.publish("volume", "unmount", mount.volume, {"driver": mount.driver, "container": container.id})
@@ -112,15 +113,18 @@ def _ran_for(container: Container) -> float:
     return (finished - started).total_seconds() if started and finished else 0.0
 
 
-async def clean_up(engine: Engine, container: Container) -> None:
-    """Gives back what the run had: runtime state, control group, network, mounts. May be called twice; never raises."""
+async def clean_up(engine: Engine, container: Container, *, told: bool = False) -> None:
+    """Gives back what the run had: runtime state, control group, network, mounts. May be called twice; never raises.
+
+    `told`: the release of its networks has been announced.
+    """
     with _logged(container, "runtime"):
         group = engine.group(container)
         if cgroups.processes(group) or not engine.runtime.forget(container.id):
             await engine.runtime.delete(container.id)
         cgroups.remove(group)
     with _logged(container, "network"):
-        await engine.networks.release(container.id)
+        await engine.networks.release(container.id, quietly=told)
     with _logged(container, "mounts"):
         rootfs.unmount(engine, container.id)
         held.release(engine.paths.held, container.id)

@@ -24,6 +24,12 @@ _KINDS = {
 }
 _ON_BINDS = ("rights", "label", "consistency", "propagation")
 _ON_VOLUMES = ("rights", "label", "consistency", "copy")
+_TMPFS_VALUES = frozenset(("mode", "uid", "gid", "size", "nr_inodes", "nr_blocks", "mpol"))
+_TMPFS_FLAGS = {
+    *("defaults", "ro", "rw", "suid", "nosuid", "dev", "nodev", "exec", "noexec", "sync", "async", "dirsync"),
+    *("atime", "noatime", "diratime", "nodiratime", "relatime", "norelatime", "strictatime", "nostrictatime"),
+    *("mand", "nomand", "remount", *_PROPAGATIONS, "unbindable", "runbindable"),
+}
 TMPFS_DEFAULTS = ("noexec", "nosuid", "nodev")
 
 
@@ -77,6 +83,16 @@ def clean_target(target: str, where: str = "") -> str:
     return clean
 
 
+def tmpfs_options(text: str) -> tuple[str, ...]:
+    """Of `--tmpfs PATH:OPTIONS`. Raises INVALID for what a tmpfs does not know."""
+    found = tuple(filter(None, text.split(",")))
+    for option in found:
+        name, equals, _ = option.partition("=")
+        if name not in (_TMPFS_VALUES if equals else _TMPFS_FLAGS):
+            raise invalid(f'invalid tmpfs option "{name}"')
+    return found
+
+
 def wishes(host: HostSettings, image_volumes: Iterable[str]) -> list[MountWish]:
     """Everything that is to be mounted; a volume of the image gives way to what the user puts there. Raises INVALID."""
     asked = [parse_bind(text) for text in host.binds]
@@ -85,8 +101,7 @@ def wishes(host: HostSettings, image_volumes: Iterable[str]) -> list[MountWish]:
         for mount in host.mounts
     ]
     asked += [
-        MountWish("tmpfs", clean_target(path), options=tuple(filter(None, options.split(","))))
-        for path, options in host.tmpfs.items()
+        MountWish("tmpfs", clean_target(path), options=tmpfs_options(options)) for path, options in host.tmpfs.items()
     ]
     targets: set[str] = set()
     for mount in asked:

@@ -27,7 +27,7 @@ def check_name(name: str) -> str:
     bare = name.removeprefix("/")
     if not _NAME.fullmatch(bare):
         raise invalid(
-            f"Invalid container name ({bare}), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed"
+            f"Invalid container name ({name}), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed"
             if bare
             else "Invalid container name: it is empty"
         )

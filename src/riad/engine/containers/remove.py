@@ -24,12 +24,12 @@ async def remove(engine: Engine, container: Container, *, force: bool = False, v
         container = engine.registry.fresh(container)
         if container.phase.alive or container.phase is Phase.RESTARTING:
             if not force:
-                state = "paused" if container.phase is Phase.PAUSED else container.phase.value
-                hint = "unpause and then " if container.phase is Phase.PAUSED else ""
-                raise conflict(
-                    f'cannot remove container "/{container.name}": container is {state}: '
-                    f"{hint}stop the container before removing or force remove"
+                way_out = (
+                    "paused and must be unpaused first"
+                    if container.phase is Phase.PAUSED
+                    else f"{container.phase.value}: stop the container before removing or force remove"
                 )
+                raise conflict(f'cannot remove container "/{container.name}": container is {way_out}')
             container = await _end(engine, container)
         await exits.settled(engine, container)
         await carry_out(engine, engine.registry.change(container, phase=Phase.REMOVING), volumes=volumes)

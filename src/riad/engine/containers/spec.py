@@ -194,7 +194,7 @@ def runtime_spec(bundle: Bundle, host: Host) -> Json:
         "ociVersion": "1.0.2",
         "process": process_spec(bundle.process, host),
         "root": {"path": bundle.root, "readonly": bundle.read_only},
-        **({"hostname": _full_name(bundle)} if bundle.hostname and "uts" in bundle.namespaces else {}),
+        **({"hostname": bundle.hostname} if bundle.hostname and "uts" in bundle.namespaces else {}),
         "mounts": [_mount(mount) for mount in _all_mounts(bundle)],
         "linux": _linux(bundle, host),
         **({"hooks": _hooks(bundle)} if bundle.hooks else {}),
@@ -206,10 +206,6 @@ def _hooks(bundle: Bundle) -> Json:
     for when, hook in bundle.hooks:
         found.setdefault(when, []).append(hook)
     return found
-
-
-def _full_name(bundle: Bundle) -> str:
-    return f"{bundle.hostname}.{bundle.domainname}" if bundle.domainname else bundle.hostname
 
 
 def process_spec(process: Process, host: Host) -> Json:

@@ -12,7 +12,7 @@ from riad.engine.containers.model import Container, Phase
 from riad.engine.containers.registry import settle
 from riad.engine.containers.signals import signal_number
 from riad.engine.host import cgroups, facts, pidfd
-from riad.kernel.faults import Fault, Kind, conflict
+from riad.kernel.faults import Fault, Kind, conflict, invalid
 
 DEFAULT_TIMEOUT = 10
 _AFTER_KILL, _AFTER_ALL = 10.0, 20.0
@@ -119,8 +119,11 @@ async def send(engine: Engine, container: Container, number: int) -> None:
 
 async def kill(engine: Engine, container: Container, *, signal: str = "") -> None:
     """Raises CONFLICT where the container does not run."""
-    number = signal_number(signal or "SIGKILL")
     container = engine.registry.fresh(container)
+    try:
+        number = signal_number(signal or "SIGKILL")
+    except Fault as fault:
+        raise invalid(f"cannot kill container: {container.name}: {fault.message}") from None
     if container.phase is Phase.RESTARTING and number == signals.SIGKILL:
         give_up_restart(engine, container)
         return
@@ -155,12 +158,12 @@ async def pause(engine: Engine, container: Container) -> None:
         if container.phase is Phase.PAUSED:
             raise conflict(f"Container {container.id} is already paused")
         if container.phase is not Phase.RUNNING:
-            raise conflict(f"Container {container.id} is not running")
+            raise conflict(f"container {container.id} is not running")
         try:
             await engine.runtime.pause(container.id)
         except Fault:
             if not cgroups.processes(engine.group(container)):  # it has ended meanwhile
-                raise conflict(f"Container {container.id} is not running") from None
+                raise conflict(f"container {container.id} is not running") from None
             raise
         engine.announce(engine.registry.change(container, phase=Phase.PAUSED), "pause")
 

@@ -33,6 +33,7 @@ LIST = frozenset(
 )
 PRUNE = frozenset({"label", "label!", "until"})
 _STATUSES = ("created", "running", "paused", "restarting", "removing", "exited", "dead")
+_HEALTH = ("none", "starting", "healthy", "unhealthy")
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(h|ms|m|s)")
 _SECONDS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
 
@@ -42,6 +43,9 @@ def selection(engine: Engine, filters: Filters) -> Callable[[Container], bool]:
     for status in filters.get("status"):
         if status not in _STATUSES:
             raise invalid(f"invalid filter 'status={status}'")
+    for status in filters.get("health"):
+        if status not in _HEALTH:
+            raise invalid(f"unrecognized filter value for health: {status}")
     names = [_pattern(text) for text in filters.get("name")]
     before = [engine.registry.find(reference).created for reference in filters.get("before")]
     since = [engine.registry.find(reference).created for reference in filters.get("since")]
@@ -150,12 +154,13 @@ def _port(text: str) -> tuple[int, int, str]:
 def _has_port(engine: Engine, container: Container, name: str, wishes: list[tuple[int, int, str]]) -> bool:
     if not wishes:
         return True
-    have = {(port.container_port, port.proto) for port in container.settings.host.ports}
+    have: set[tuple[int, str]] = set()
     if name == "expose":
+        have = {(port.container_port, port.proto) for port in container.settings.host.ports}
         for text in container.settings.config.exposed_ports:
             number, _, proto = text.partition("/")
             have.add((int(number), proto or "tcp"))
     else:
         sandbox = engine.networks.inspect(container.id)
-        have |= {(port.container_port, port.proto) for port in sandbox.ports} if sandbox else set()
+        have = {(port.host_port, port.proto) for port in sandbox.ports} if sandbox else set()
     return any(first <= number <= last and proto == kind for first, last, proto in wishes for number, kind in have)

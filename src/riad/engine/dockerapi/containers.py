@@ -18,7 +18,7 @@ from riad.engine.dockerapi.create_body.settings import read_settings
 from riad.engine.dockerapi.filters import parse_filters
 from riad.engine.dockerapi.streams import chunked
 from riad.engine.dockerapi.wire import dumps, flag, json_body, json_response, no_content, version_of, whole
-from riad.kernel.faults import invalid, not_found
+from riad.kernel.faults import Fault, invalid, not_found
 from riad.oci.platform import parse_platform
 
 _SHOWN = (Phase.RUNNING, Phase.PAUSED, Phase.RESTARTING)
@@ -74,7 +74,12 @@ def routes(*, engine: Engine, executions: Executions) -> list[web.RouteDef]:
         return no_content()
 
     async def kill(request: web.Request) -> web.Response:
-        await stop.kill(engine, named(request), signal=request.query.get("signal", ""))
+        try:
+            container = named(request)
+        except Fault as fault:
+            reference = request.match_info["id"]
+            raise Fault(fault.kind, f"cannot kill container: {reference}: {fault.message}") from None
+        await stop.kill(engine, container, signal=request.query.get("signal", ""))
         return no_content()
 
     async def pause(request: web.Request) -> web.Response:

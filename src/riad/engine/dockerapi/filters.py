@@ -35,7 +35,7 @@ class Filters:
             return True
         if all(value.lower() in ("0", "false") for value in wanted):
             return False
-        raise invalid(f"invalid filter '{name}={list(wanted)}'")
+        raise invalid(f"invalid filter '{name}=[{' '.join(wanted)}]'")
 
     def labels(self, labels: Mapping[str, str], *, name: str = "label") -> bool:
         """Every `key` or `key=value` that was asked for is there."""

@@ -115,4 +115,6 @@ def _fits(expression: str, name: str) -> bool:
 
 def _prunable(volume: Volume, filters: Filters, *, everything: bool) -> bool:
     unwanted = any(has_label(volume.labels, label) for label in filters.get("label!"))
+    if volume.options:
+        return False  # what its driver mounts there belongs to somebody else
     return (everything or volume.is_anonymous) and filters.labels(volume.labels) and not unwanted

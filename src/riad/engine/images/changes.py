@@ -31,6 +31,10 @@ from riad.oci.config import ContainerConfig
 from riad.oci.config import Healthcheck as HealthConfig
 
 _PORTS = re.compile(r"(\d{1,5})(?:-(\d{1,5}))?(?:/(tcp|udp|sctp))?", re.ASCII)
+_KNOWN = frozenset(
+    ["ADD", "ARG", "CMD", "COPY", "ENTRYPOINT", "ENV", "EXPOSE", "FROM", "HEALTHCHECK", "LABEL", "MAINTAINER"]
+    + ["ONBUILD", "RUN", "SHELL", "STOPSIGNAL", "USER", "VOLUME", "WORKDIR"]
+)
 _DEFAULT_SHELL = ("/bin/sh", "-c")
 
 
@@ -38,6 +42,9 @@ def apply_changes(config: ContainerConfig, lines: Iterable[str]) -> ContainerCon
     """Raises INVALID for a line that does not parse or that would do more than change the configuration."""
     cmd_given = False
     for line in filter(str.strip, lines):
+        word = line.split()[0]
+        if word.upper() not in _KNOWN:
+            raise invalid(f"{word} is not a valid change command")
         instruction = parse_trigger(line)
         config = _apply(config, instruction, line)
         cmd_given = cmd_given or isinstance(instruction, Cmd)

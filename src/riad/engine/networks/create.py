@@ -144,7 +144,7 @@ def _driver(wish: NetworkWish) -> Driver:
     if wish.driver in ("default", ""):
         return Driver.BRIDGE
     if wish.driver not in ("bridge", "macvlan", "ipvlan"):
-        raise not_found(f'could not find plugin {wish.driver} in v1 plugin registry: plugin "{wish.driver}" not found')
+        raise not_found(f'plugin "{wish.driver}" not found')
     return Driver(wish.driver)
 
 

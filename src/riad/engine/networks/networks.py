@@ -235,6 +235,10 @@ class Networks:
         """
         await self._sandboxes.release(container_id, quietly=quietly)
 
+    def announce_release(self, container_id: str) -> None:
+        """Tells what a quiet `release` that follows at once will do."""
+        self._sandboxes.announce_release(container_id)
+
     async def connect(self, container_id: str, reference: str, wish: EndpointWish) -> Endpoint:
         """Adds a running container to a network; raises DENIED where it is there already."""
         if self._bridges.waiting:

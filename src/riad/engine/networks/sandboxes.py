@@ -103,8 +103,15 @@ class Sandboxes:
         self._directory.delete_sandbox(container_id)
         self._sweeper.later(endpoint.number for endpoint in endpoints)
         if not quietly:
-            for endpoint in endpoints:
-                self._announce("disconnect", self._network_of(endpoint), container_id)
+            self._say_disconnected(endpoints)
+
+    def announce_release(self, container_id: str) -> None:
+        """Tells what a quiet `release` that follows at once will do."""
+        self._say_disconnected(self._directory.endpoints_of(container_id))
+
+    def _say_disconnected(self, endpoints: Iterable[Endpoint]) -> None:
+        for endpoint in endpoints:
+            self._announce("disconnect", self._network_of(endpoint), endpoint.container_id)
 
     async def connect(self, container_id: str, network: Network, wish: EndpointWish) -> Endpoint:
         """Adds a running container to a network; raises DENIED where it is there already."""
@@ -157,7 +164,7 @@ class Sandboxes:
         if network.driver is Driver.HOST or row.on_host:
             raise denied("container cannot be disconnected from host network or connected to host network")
         if not found:
-            raise not_found(f"container {container_id} is not connected to the network {network.name}")
+            raise not_found(f"container {container_id} is not connected to network {network.name}")
         before = self.port_rules(container_id)
         self._directory.delete_endpoint(found[0].id)
         ways = ways_out(self.own_networks(container_id))

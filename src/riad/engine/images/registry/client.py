@@ -338,4 +338,6 @@ async def _bounded(answer: aiohttp.ClientResponse, limit: int) -> bytes:
 def _reason(error: BaseException) -> str:
     if isinstance(error, TimeoutError):
         return "no answer in time"
+    if isinstance(error, aiohttp.ClientConnectorError):
+        return error.os_error.strerror or str(error.os_error)  # its own words name objects of this program
     return str(error) or type(error).__name__
