@@ -50,8 +50,7 @@ def create(engine: Engine, asked: Settings, *, name: str = "", platform: Platfor
     wishes = mounting.wishes(settings.host, settings.config.volumes)
     for wish in wishes:
         mounting.check_source(wish)
-        if wish.kind == "volume":
-            engine.volumes.check(wish.source, driver=wish.driver or "local", options=wish.driver_options)
+        _check_volume(engine.volumes, wish)
     others = {text.partition(":")[0]: text for text in settings.host.volumes_from}
     inherited = mounting.inherited(
         {other: _other(engine, other) for other in others},
@@ -202,6 +201,16 @@ def _other(engine: Engine, reference: str) -> Container:
     """A container that the new one shares with. Raises INVALID: clients take "not found" for a missing image."""
     try:
         return engine.registry.find(reference)
+    except Fault as fault:
+        raise invalid(fault.message) from None
+
+
+def _check_volume(volumes: Volumes, wish: MountWish) -> None:
+    """Before any volume is made. Raises INVALID: clients take "not found" for a missing image."""
+    if wish.kind != "volume":
+        return
+    try:
+        volumes.check(wish.source, driver=wish.driver or "local", options=wish.driver_options)
     except Fault as fault:
         raise invalid(fault.message) from None
 
