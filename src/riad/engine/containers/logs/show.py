@@ -8,6 +8,7 @@ anything else in it is taken apart entry by entry.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from struct import Struct
 
 from riad.engine.containers.logs.entries import PREFIX, STDERR, STDOUT, parse, stamp
@@ -41,6 +42,12 @@ class _Heads(dict[int, bytes]):
         return head
 
 
+@lru_cache(maxsize=16)
+def _heads(stream: int, more: int) -> _Heads:
+    """Shared by all views of the same form."""
+    return _Heads(stream, more)
+
+
 class Show:
     """One client's view of one log; remembers which streams stand in the middle of a line."""
 
@@ -51,7 +58,7 @@ class Show:
         before = len(view.details) + 1 if view.details is not None else 0
         more = before + (31 if view.times else 0) - PREFIX + 1
         names = {STDOUT: b"+00:00 stdout F ", STDERR: b"+00:00 stderr F "}
-        self._heads = {names[kind]: _Heads(kind, more) for kind in self._wanted}
+        self._heads = {names[kind]: _heads(kind, more) for kind in self._wanted}
 
     def __call__(self, block: bytes) -> bytes:
         lines = block.split(b"\n")
