@@ -10,6 +10,7 @@ from riad.engine.containers.model import MountPoint
 from riad.engine.containers.mounting import parse_bind
 from riad.engine.containers.sources import check_recursion, rights
 from riad.engine.dockerapi.create_body.mounts import read_mounts
+from riad.engine.dockerapi.create_body.settings import read_settings
 from riad.kernel.faults import Fault
 
 
@@ -84,6 +85,15 @@ def test_how_deep_a_bind_goes_is_read() -> None:
     assert _read(**bind).recursion == ""
     assert _read(**bind, BindOptions={"NonRecursive": True}).recursion == "none"
     assert _read(**bind, BindOptions={"ReadOnlyForceRecursive": True}).recursion == "readonly"
+
+
+def test_older_clients_get_what_read_only_meant_then() -> None:
+    body = {
+        "Image": "i",
+        "HostConfig": {"Mounts": [{"Type": "bind", "Source": "/a", "Target": "/m", "ReadOnly": True}]},
+    }
+    assert read_settings(body, (1, 43)).host.mounts[0].recursion == "writable"
+    assert read_settings(body, (1, 44)).host.mounts[0].recursion == ""
 
 
 @pytest.mark.parametrize(

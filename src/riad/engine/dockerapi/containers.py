@@ -29,7 +29,7 @@ def routes(*, engine: Engine, executions: Executions) -> list[web.RouteDef]:
         return engine.registry.find(request.match_info["id"])
 
     async def create_(request: web.Request) -> web.Response:
-        settings = read_settings(await json_body(request))
+        settings = read_settings(await json_body(request), version_of(request))
         check_version(settings.networks, version_of(request))
         await create.check_answering(settings)
         wanted = request.query.get("platform", "")

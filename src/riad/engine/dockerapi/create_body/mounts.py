@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypedDict
 
 from riad.engine.containers.model import MountWish
@@ -17,6 +17,8 @@ _BIND_OPTIONS = frozenset(
     ["Propagation", "CreateMountpoint", "NonRecursive", "ReadOnlyNonRecursive", "ReadOnlyForceRecursive"]
 )
 _OPTIONS = frozenset({"BindOptions", "VolumeOptions", "TmpfsOptions"})
+RECURSIVE_SINCE = (1, 44)
+"""The version of the API in which read-only became read-only for mounts inside, too."""
 _Reader = Callable[[Json, str], MountWish]
 
 
@@ -104,6 +106,16 @@ def _recursion(body: Json, options: Json, at: str) -> str:
     if "ReadOnlyForceRecursive" in wanted and len(wanted) > 1:
         raise invalid(f"mount options conflict: BindOptions.{wanted[0]} && BindOptions.ReadOnlyForceRecursive")
     return names[wanted[0]] if wanted else ""
+
+
+def as_before_recursion(mounts: tuple[MountWish, ...]) -> tuple[MountWish, ...]:
+    """For clients that know nothing of it, mounts inside a read-only folder stay writable."""
+    return tuple(
+        replace(mount, recursion="writable")
+        if mount.kind == "bind" and mount.read_only and not mount.recursion
+        else mount
+        for mount in mounts
+    )
 
 
 def _volume_mount(body: Json, at: str) -> MountWish:

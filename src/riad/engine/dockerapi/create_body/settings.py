@@ -8,6 +8,7 @@ from typing import Any
 from riad.engine.containers.model import Settings
 from riad.engine.dockerapi.create_body.fields import Json, refuse_unknown
 from riad.engine.dockerapi.create_body.hostconfig import read_host
+from riad.engine.dockerapi.create_body.mounts import RECURSIVE_SINCE, as_before_recursion
 from riad.engine.dockerapi.create_body.networking import read_networks
 from riad.kernel.faults import invalid
 from riad.oci.config import container_config_from_json
@@ -46,10 +47,14 @@ _CONFIG = frozenset(
         "Platform",
     ]
 )
+LATEST = (1, 47)
 
 
-def read_settings(body: Json) -> Settings:
-    """Raises INVALID naming the path of what is wrong, UNSUPPORTED naming the field that this engine lacks."""
+def read_settings(body: Json, version: tuple[int, ...] = LATEST) -> Settings:
+    """`version` of the API is what the client speaks.
+
+    Raises INVALID naming the path of what is wrong, UNSUPPORTED naming the field that this engine lacks.
+    """
     if not body:
         raise invalid("config cannot be empty in order to create a container")
     refuse_unknown(body, _CONFIG, "")
@@ -58,6 +63,8 @@ def read_settings(body: Json) -> Settings:
         raise invalid("Config/Image: no image was named")
     host_body: dict[str, Any] = field(body, "HostConfig", dict, {})
     host = read_host(host_body)
+    if version < RECURSIVE_SINCE:
+        host = replace(host, mounts=as_before_recursion(host.mounts))
     if field(body, "NetworkDisabled", bool, False):
         host = replace(host, network_mode="none", ports=(), publish_all=False)
         body = {**body, "NetworkingConfig": None}
