@@ -35,12 +35,15 @@ class Family:
 def render(families: Iterable[Family]) -> str:
     """Families without values are left out."""
     lines: list[str] = []
-    for family in families:
-        if family.values:
-            lines += [f"# HELP {family.name} {_escaped(family.help)}", f"# TYPE {family.name} {family.kind}"]
-            lines += [
-                f"{family.name}{value.suffix}{_labels(value.labels)} {_number(value.value)}" for value in family.values
-            ]
+    held = [family for family in families if family.values]
+    written: dict[int, str] = {}  # by identity: most of a container's values share one mapping, and `held` keeps it
+    for family in held:
+        lines += [f"# HELP {family.name} {_escaped(family.help)}", f"# TYPE {family.name} {family.kind}"]
+        for value in family.values:
+            labels = written.get(id(value.labels))
+            if labels is None:
+                labels = written[id(value.labels)] = _labels(value.labels)
+            lines.append(f"{family.name}{value.suffix}{labels} {_number(value.value)}")
     return "\n".join(lines) + "\n"
 
 
