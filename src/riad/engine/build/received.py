@@ -149,6 +149,8 @@ class Folders:
 
     def known(self, key: str) -> dict[bytes, Entry]:
         """The entries of the folder `key` by the bytes they were announced in; empty for a new one. Blocking."""
+        if not key:
+            return {}
         if key in self._recent:
             self._recent.move_to_end(key)
             return self._recent[key]

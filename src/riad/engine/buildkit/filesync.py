@@ -31,12 +31,16 @@ _AT_ONCE = 256
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """What of the client's folder `name` is wanted. Patterns as in .dockerignore; `follow` are paths with wildcards."""
+    """What of the client's folder `name` is wanted. Patterns as in .dockerignore; `follow` are paths with wildcards.
+
+    What is `passing` is not remembered for later builds: a Dockerfile, an ignore file.
+    """
 
     name: str
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
     follow: tuple[str, ...] = ()
+    passing: bool = False
 
     def metadata(self) -> Headers:
         found: Headers = [("dir-name", self.name)]

@@ -56,7 +56,7 @@ class Session:
     async def folder(self, selection: Selection, folders: Folders) -> Received:
         """The client's folder `selection.name`. Raises INVALID with the client's reason."""
         self._need("/moby.filesync.v1.FileSync/DiffCopy", "it shares no folder")
-        key = f"{self.shared_key}:{selection.name}" if self.shared_key else ""
+        key = f"{self.shared_key}:{selection.name}" if self.shared_key and not selection.passing else ""
         try:
             return await receive(self._client, selection, folders, key)
         except CallFailed as failure:

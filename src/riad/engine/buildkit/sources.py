@@ -55,7 +55,9 @@ class SessionContext:
         if found.ignore.patterns:
             return found
         received = await self.loading.folder(
-            "[internal] load .dockerignore", "context", Selection(self.context_folder, follow=(".dockerignore",))
+            "[internal] load .dockerignore",
+            "context",
+            Selection(self.context_folder, follow=(".dockerignore",), passing=True),
         )
         ignore = _text(self.loading.tree(received), ".dockerignore")
         return replace(found, ignore=parse_ignore(ignore or ""))
@@ -66,7 +68,7 @@ class SessionContext:
         received = await self.loading.folder(
             f"[internal] load build definition from {self.filename}",
             "dockerfile",
-            Selection(self.dockerfile_folder, follow=(self.filename, name)),
+            Selection(self.dockerfile_folder, follow=(self.filename, name), passing=True),
         )
         tree = self.loading.tree(received)
         node = resolve(tree, self.filename)
@@ -87,7 +89,9 @@ def named_folder(loading: Loading, name: str, folder: str) -> Callable[[], Await
 
     async def opened() -> Tree:
         received = await loading.folder(
-            f"[context {name}] load .dockerignore", "context", Selection(folder, follow=(".dockerignore",))
+            f"[context {name}] load .dockerignore",
+            "context",
+            Selection(folder, follow=(".dockerignore",), passing=True),
         )
         ignore = parse_ignore(_text(loading.tree(received), ".dockerignore") or "")
         exclude = tuple(pattern.spelled for pattern in ignore.patterns)
