@@ -184,3 +184,28 @@ def test_compose_builds_and_starts(compose: Buildx) -> None:
         assert "7" in done.out
     finally:
         compose.run("compose", "-p", "buildx-test", "down")
+
+
+def test_parameters_and_targets_are_printed(buildx: Buildx) -> None:
+    buildx.write(
+        {"Dockerfile": "ARG V=1\nFROM base:1 AS one\nRUN --mount=type=secret,id=s true\nFROM one AS two\nARG V\n"}
+    )
+    env = {"BUILDX_EXPERIMENTAL": "1"}
+    targets = buildx.run("buildx", "build", "--print=targets", ".", env=env)
+    assert "one" in targets.out and "two (default)" in targets.out
+    outline = buildx.run("buildx", "build", "--print=outline", ".", env=env)
+    assert "V" in outline.out and "SECRET" in outline.out, outline.err
+
+
+def test_a_target_of_bake_stands_on_another(buildx: Buildx) -> None:
+    buildx.write(
+        {
+            "docker-bake.hcl": 'target "base" {dockerfile = "base.Dockerfile"}\n'
+            'target "default" {\ncontexts = {thing = "target:base"}\ntags = ["made:1"]\n}\n',
+            "base.Dockerfile": "FROM base:1\nRUN echo below > /below\n",
+            "Dockerfile": "FROM thing\nRUN echo above >> /below\n",
+        }
+    )
+    done = buildx.run("buildx", "bake", "--progress=plain")
+    assert done.code == 0, done.err
+    assert buildx.cat("/below") == "below\nabove\n"

@@ -68,7 +68,7 @@ async def test_what_is_known_of_a_folder_outlives_a_restart(opened: Opened) -> N
     async with opened() as bench:
         again = Folder(files)
         built = await bench.buildkit.build(again)
-        assert again.asked == []
+        assert again.asked == ["Dockerfile"]
         assert built.vertexes["[2/2] COPY a /a"].cached
 
 
@@ -161,3 +161,12 @@ async def test_a_repository_is_a_context_and_so_is_an_archive_behind_an_address(
         async with bench.root(bench.built()) as root:
             assert sorted(path.name for path in (root / "all").iterdir()) == ["Dockerfile"]
     assert bench.left_behind() == []
+
+
+async def test_findings_are_warnings_or_errors_as_the_dockerfile_says(bench: Workbench) -> None:
+    text = b"FROM base:1 AS One\nCMD x\n"
+    built = await bench.buildkit.build({"Dockerfile": text})
+    warnings = [warning for news in built.news for warning in news.warnings]
+    assert [warning.short.decode().split(":")[0] for warning in warnings] == ["StageNameCasing", "JSONArgsRecommended"]
+    with pytest.raises(CallFailed, match="lint violation found for rules: JSONArgsRecommended, StageNameCasing"):
+        await bench.buildkit.build({"Dockerfile": b"# check=error=true\n" + text})

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Generic, TypeVar
 
@@ -22,7 +23,8 @@ from riad.engine.build.stagestate import StageState
 from riad.engine.build.tree import DirectoryTree, Tree
 from riad.engine.images.layers import Layers
 from riad.engine.images.model import Image
-from riad.oci.digest import Digest
+from riad.oci.config import ImageConfig
+from riad.oci.digest import Digest, digest_of
 
 OpenTree = Callable[[], Awaitable[Tree]]
 T = TypeVar("T")
@@ -52,8 +54,12 @@ class Origins:
         client: Client,
         folder: Path,
         named: Mapping[str, OpenTree] | None = None,
+        given: Mapping[str, ImageConfig] | None = None,
     ) -> None:
-        """`context` and `named` (by normalized name) are opened once, at their first use."""
+        """`context` and `named` (by normalized name) are opened once, at their first use; `given` images are not
+        looked for.
+        """
+        self._given = given or {}
         self._context = _Once(context)
         self._named = {name: _Once(opened) for name, opened in (named or {}).items()}
         self._bases = bases
@@ -81,7 +87,11 @@ class Origins:
         """The image, its layers pinned until the build ends; found or pulled once."""
 
         async def found() -> Image:
-            image = await self._bases.resolve(name, self._options, self._client, progress)
+            config = self._given.get(name)
+            if config is not None:
+                image = Image(digest_of(config.encode()), config, (), (), 0, datetime.now(UTC))
+            else:
+                image = await self._bases.resolve(name, self._options, self._client, progress)
             for diff_id in image.layers:
                 self._pins.add(self._layers.get(diff_id).diff_id)
             return image

@@ -50,6 +50,7 @@ from riad.engine.build.wanted import wanted_paths
 from riad.engine.images.local import Images
 from riad.engine.images.model import Image
 from riad.kernel.clock import Clock
+from riad.oci.config import ImageConfig
 from riad.oci.reference import Reference
 
 
@@ -76,7 +77,7 @@ class Shared:
 @dataclass(frozen=True, slots=True)
 class Job:
     """One build. `folder` comes from `workplace`; `named` are the named contexts, images as `docker-image://NAME`,
-    others with what opens them in `files`.
+    others with what opens them in `files`; `given` are images that are known by their configuration only.
     """
 
     context: Context
@@ -86,6 +87,7 @@ class Job:
     client: Client = field(default_factory=Silent)
     named: Mapping[str, str] = field(default_factory=dict)
     files: Mapping[str, OpenTree] = field(default_factory=dict)
+    given: Mapping[str, ImageConfig] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,6 +252,7 @@ class _Solve:
             options=self._job.options,
             client=self._job.client,
             folder=self._job.folder,
+            given=self._job.given,
             named={context_name(name): opened for name, opened in self._job.files.items()},
         )
 

@@ -7,8 +7,12 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from riad.dockerfile.lint import LintFinding, Settings, findings
+from riad.dockerfile.lint.check import failing
+from riad.dockerfile.parse import parse
 from riad.engine.build.contexts import Context, Definition, TarContext
 from riad.engine.build.elsewhere import fetch_context
+from riad.engine.build.plan import IMAGE
 from riad.engine.build.progress import NO_STAGE, WorkFinished, WorkStarted
 from riad.engine.build.receive import receive
 from riad.engine.build.received import Folders
@@ -18,11 +22,15 @@ from riad.engine.build.tree import Tree
 from riad.engine.buildkit.failures import failed
 from riad.engine.buildkit.frontend import FRONTENDS, Request, read_request
 from riad.engine.buildkit.jobs import Job, Outcome
+from riad.engine.buildkit.messages.common import SourceInfo, lines
+from riad.engine.buildkit.questions import answer
+from riad.engine.buildkit.results import config_of
 from riad.engine.buildkit.session import Session, Sessions
 from riad.engine.buildkit.sources import Loading, SessionContext, named_folder
 from riad.kernel.faults import Fault, unsupported
 
 _UPLOADS = "buildkit-session"
+_INPUT = "input/"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +39,8 @@ class Builds:
     sessions: Sessions
     folders: Folders
 
-    async def build(self, job: Job, frontend: str, attrs: Mapping[str, str]) -> Outcome:
-        """Raises CallFailed with the Dockerfile's lines."""
+    async def build(self, job: Job, frontend: str, attrs: Mapping[str, str], inputs: Mapping[str, bytes]) -> Outcome:
+        """`inputs` are results of other builds. Raises CallFailed with the Dockerfile's lines."""
         context: _Remembering | None = None
         try:
             if frontend not in FRONTENDS:
@@ -45,13 +53,69 @@ class Builds:
             job.stack.callback(self.folders.leave)
             folder = await job.stack.enter_async_context(self.builder.workplace())
             context = _Remembering(await self._context(request, session, job, folder))
-            return await self._solved(job, request, session, context, folder)
+            if request.question:
+                return await self._answered(request, context)
+            self._lint(job, request, await context.definition())
+            return await self._solved(job, request, session, context, folder, inputs)
         except Fault as fault:
             raise failed(fault, context.known if context is not None else None) from None
 
-    async def _solved(self, job: Job, request: Request, session: Session, context: Context, folder: Path) -> Outcome:
+    async def _answered(self, request: Request, context: Context) -> Outcome:
+        definition = await context.definition()
+        options = request.options
+        found: list[LintFinding] = []
+        if request.question == "frontend.lint":
+            found, _ = self._findings(request, definition)
+        return Outcome(None, answer(request.question, definition, found, options.build_args, options.target))
+
+    def _findings(self, request: Request, definition: Definition) -> tuple[list[LintFinding], Settings]:
+        given = {name: value for name, value in request.options.build_args.items() if value is not None}
+        return findings(
+            definition.content,
+            build_args=given,
+            ignore=definition.ignore,
+            bases=self._environments(definition),
+            settings=request.settings.get("BUILDKIT_DOCKERFILE_CHECK"),
+        )
+
+    def _environments(self, definition: Definition) -> dict[int, frozenset[str]]:
+        """The variables that base images bring, of those that are here."""
+        found = {}
+        for stage in parse(definition.content).stages:
+            image = self.builder.parts.images.find(stage.base.image) if "$" not in stage.base.image else None
+            if image is not None:
+                found[stage.index] = frozenset(entry.partition("=")[0] for entry in image.config.config.env)
+        return found
+
+    def _lint(self, job: Job, request: Request, definition: Definition) -> None:
+        """Findings are warnings of a build, or fail it where the Dockerfile says so. Raises INVALID."""
+        found, settings = self._findings(request, definition)
+        if found and settings.error:
+            raise failing(found)
+        source = SourceInfo(definition.name, definition.content)
+        for finding in found:
+            job.reporter.warn(
+                str(finding),
+                detail=(finding.rule.description,),
+                url=finding.rule.url,
+                source=source,
+                ranges=(lines(finding.line, finding.end_line),),
+            )
+
+    async def _solved(
+        self,
+        job: Job,
+        request: Request,
+        session: Session,
+        context: Context,
+        folder: Path,
+        inputs: Mapping[str, bytes],
+    ) -> Outcome:
+        given = {
+            f"{_INPUT}{name}": config_of(definition) for name, definition in inputs.items() if name in _used(request)
+        }
         named, files = self._named(request, session, job)
-        build = BuildJob(context, request.options, folder, job.reporter.tell, session, named, files)
+        build = BuildJob(context, request.options, folder, job.reporter.tell, session, named, files, given)
         return Outcome(await job.stack.enter_async_context(self.builder.solved(build)))
 
     async def _context(self, request: Request, session: Session, job: Job, folder: Path) -> Context:
@@ -91,12 +155,19 @@ class Builds:
         files: dict[str, Callable[[], Awaitable[Tree]]] = {}
         for name, address in request.named.items():
             kind, _, rest = address.partition(":")
-            if kind == "local":
+            if kind == "input":
+                address = f"{IMAGE}{_INPUT}{rest}"
+            elif kind == "local":
                 files[name] = named_folder(loading, name, rest)
             elif kind != "docker-image":
                 raise unsupported(f"the named context {name}={address} is not supported: use an image or a folder")
             named[name] = address
         return named, files
+
+
+def _used(request: Request) -> set[str]:
+    """The inputs that named contexts stand for."""
+    return {address.removeprefix("input:") for address in request.named.values() if address.startswith("input:")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +192,8 @@ class _Remembering:
         self.known: Definition | None = None
 
     async def definition(self) -> Definition:
-        self.known = await self._context.definition()
+        if self.known is None:
+            self.known = await self._context.definition()
         return self.known
 
     async def tree(self, definition: Definition, wanted: tuple[str, ...] | None) -> Tree:

@@ -78,7 +78,7 @@ class Control:
     async def _outcome(self, request: SolveRequest, job: Job) -> Outcome | None:
         """Of the frontend that the request names, or else of the build function that the client runs itself."""
         if request.frontend:
-            return await self.builds.build(job, request.frontend, request.frontend_attrs)
+            return await self.builds.build(job, request.frontend, request.frontend_attrs, request.frontend_inputs)
         result: Result | None = await job.returned
         refs = (
             []

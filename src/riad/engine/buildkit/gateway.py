@@ -9,6 +9,7 @@ from riad.engine.buildkit.grpc import Call, CallFailed, Code, Service, method
 from riad.engine.buildkit.jobs import Job, Jobs
 from riad.engine.buildkit.messages.common import Capability, Worker
 from riad.engine.buildkit.messages.gateway import (
+    EvaluateRequest,
     PongResponse,
     Ref,
     Result,
@@ -16,13 +17,14 @@ from riad.engine.buildkit.messages.gateway import (
     SolveRequest,
     SolveResponse,
 )
+from riad.engine.buildkit.results import definition_of
 from riad.engine.buildkit.session import Empty
 
 _PREFIX = "/moby.buildkit.v1.frontend.LLBBridge/"
 _BUILD = "buildkit-controlapi-buildid"
 _FRONTEND_CAPS = (
     "solve.base", "return", "returnmap", "proto.refarray", "gateway.solve.metadata", "gateway.solve.evaluate",
-    "frontend.caps", "importcaches",
+    "frontend.caps", "importcaches", "gateway.warnings", "reference.output", "gateway.evaluate",
 )  # fmt: skip
 _LLB_CAPS = (
     "source.image", "source.local", "source.git", "source.http", "exec.meta.base", "exec.mount.cache",
@@ -40,6 +42,7 @@ class Gateway:
         return {
             f"{_PREFIX}Ping": method(Empty, self._ping),
             f"{_PREFIX}Solve": method(SolveRequest, self._solve),
+            f"{_PREFIX}Evaluate": method(EvaluateRequest, self._evaluate),
             f"{_PREFIX}Return": method(ReturnRequest, self._return),
         }
 
@@ -55,8 +58,17 @@ class Gateway:
             raise CallFailed(
                 Code.UNIMPLEMENTED, "this engine builds Dockerfiles; a graph (LLB) of a client's own is not supported"
             )
-        outcome = await self.builds.build(job, request.frontend, request.options)
-        return SolveResponse(Result(ref=Ref(job.add(outcome)), metadata=outcome.metadata))
+        outcome = await self.builds.build(job, request.frontend, request.options, request.inputs)
+        if outcome.solved is None:
+            return SolveResponse(Result(metadata=outcome.metadata))
+        ref = Ref(job.add(outcome), definition_of(outcome.solved.state.image))
+        return SolveResponse(Result(ref=ref, metadata=outcome.metadata))
+
+    async def _evaluate(self, request: EvaluateRequest, call: Call) -> Empty:
+        """Results are whole when they are given out: there is nothing left to do."""
+        if request.ref not in (await self._job(call)).outcomes:
+            raise CallFailed(Code.NOT_FOUND, f"no such result {request.ref}")
+        return Empty()
 
     async def _return(self, request: ReturnRequest, call: Call) -> Empty:
         (await self._job(call)).returning(request.result, request.error)

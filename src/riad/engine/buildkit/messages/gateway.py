@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from riad.engine.buildkit.messages.common import Capability, Status, Worker
 from riad.engine.buildkit.messages.control import CacheEntry
-from riad.engine.buildkit.protobuf import data, flag, many, mapping, nested, number, text
+from riad.engine.buildkit.protobuf import data, flag, many, mapping, nested, text
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,18 +59,5 @@ class ReturnRequest:
 
 
 @dataclass(frozen=True, slots=True)
-class FileRange:
-    offset: int = number(1)
-    length: int = number(2)
-
-
-@dataclass(frozen=True, slots=True)
-class ReadFileRequest:
+class EvaluateRequest:
     ref: str = text(1)
-    path: str = text(2)
-    range: FileRange | None = nested(3, FileRange)
-
-
-@dataclass(frozen=True, slots=True)
-class ReadFileResponse:
-    data: bytes = data(1)
