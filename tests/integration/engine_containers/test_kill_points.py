@@ -106,6 +106,7 @@ VERBS = (
     Verb("cp", _RUNNING, _copied, _STARTS),
     Verb("auto-remove", _NET, _try("run", "--rm", *RUN[2:], BASE, "true"), _is_gone("box")),
     Verb("commit", _RUNNING, _try("commit", "box", "committed"), _all(_try("rmi", "committed"), _STARTS)),
+    Verb("update", _RUNNING, _try("update", "--memory", "32m", "--memory-swap", "32m", "box"), _STARTS),
     Verb("network create", _nothing, _try("network", "create", "net2"), _all(_try("network", "rm", "net2"))),
     Verb("network rm", _do("network", "create", "net2"), _try("network", "rm", "net2"), _try("network", "rm", "net2")),
     Verb(
