@@ -18,7 +18,7 @@ from engine_state import settles
 pytestmark = [pytest.mark.root, pytest.mark.slow]
 
 LONG = bool(os.environ.get("RIAD_LONG"))
-POINTS = 3
+POINTS = 2
 Act = Callable[[RunningEngine], object]
 
 
