@@ -18,6 +18,7 @@ from typing import Any
 from fastapi import FastAPI
 from sqlalchemy.orm import Session
 
+import riad.ml.store  # noqa: F401 -- its tables are made
 from fakes import registry_house
 from riad.deploy import environments, releases
 from riad.deploy.model import Kind, Origin, Release, ReleaseState, RolloutState, Settings

@@ -97,6 +97,24 @@ def several(sql: Sql, ids: Sequence[int]) -> list[Experiment]:
     return [found[each] for each in ids if each in found]
 
 
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """How many runs there are, and when the newest was started (milliseconds since 1970)."""
+
+    runs: int = 0
+    newest: int | None = None
+
+
+def summaries(sql: Sql, ids: Sequence[int]) -> dict[int, Summary]:
+    """Of these experiments' runs, deleted ones aside."""
+    found = {each: Summary() for each in ids}
+    if ids:
+        among = f"WHERE NOT deleted AND experiment_id IN ({marks(ids)})"
+        statement = f"SELECT experiment_id, count(*), max(started) FROM ml_run {among} GROUP BY experiment_id"
+        found |= {row[0]: Summary(row[1], row[2]) for row in sql.rows(statement, ids)}
+    return found
+
+
 def rename(sql: Sql, experiment: Experiment, name: str, *, now: int) -> None:
     """Raises INVALID for a deleted one, CONFLICT for a name that is taken."""
     names.experiment(name)

@@ -100,6 +100,12 @@ def get(sql: Sql, uuid: str) -> LoggedModel:
     return _whole(sql, rows)[0]
 
 
+def of_run(sql: Sql, run_uuid: str) -> list[LoggedModel]:
+    """What a run has made."""
+    statement = f"SELECT {_COLUMNS} FROM ml_logged_model m WHERE m.source_run = ? AND NOT m.deleted ORDER BY m.id"
+    return _whole(sql, sql.rows(statement, (run_uuid,)))
+
+
 def place(sql: Sql, uuid: str) -> tuple[int, int]:
     """(its row's id, the project of its experiment). Raises NOT_FOUND."""
     found = sql.row(

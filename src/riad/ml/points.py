@@ -54,6 +54,10 @@ class Series:
         found = list(zip(self.steps, self.times, self.values, strict=True))
         return found if _rises(self.steps) else _once(sorted(found, key=_by_step))
 
+    def thinned(self, most: int) -> list[Point]:
+        """At most about `most` of the points, by step, evenly; the first and the last among them."""
+        return self.at(set(sample(self.steps, most)))
+
     def at(self, wanted: set[int]) -> list[Point]:
         """The points of these steps, each once, ordered by step, time and value."""
         found = [

@@ -136,7 +136,7 @@ logged_model = Table(
     Column("experiment_id", _BIG, nullable=False, index=True),
     Column("name", Text, nullable=False),
     Column("model_type", Text, nullable=False),
-    Column("source_run", String(32), nullable=False),
+    Column("source_run", String(32), nullable=False, index=True),
     Column("status", String, nullable=False),
     Column("status_message", Text, nullable=False),
     Column("artifact_uri", Text, nullable=False),

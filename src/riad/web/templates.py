@@ -36,7 +36,7 @@ def environment() -> Environment:
         "path": path_quoted,
         "short": lambda digest: digest.partition(":")[2][:12] or digest[:12],
     }
-    made.globals |= {"asset": asset, "plural": words.plural}
+    made.globals |= {"asset": asset, "plural": words.plural, "run_states": words.RUN_STATES}
     return made
 
 

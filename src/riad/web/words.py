@@ -6,6 +6,14 @@ from datetime import UTC, datetime
 
 _UNITS = ("B", "kB", "MB", "GB", "TB", "PB")
 _SPANS = ((60, "second"), (60, "minute"), (24, "hour"), (7, "day"), (4.35, "week"), (12, "month"))
+RUN_STATES = {
+    "RUNNING": "running",
+    "SCHEDULED": "pending",
+    "FINISHED": "finished",
+    "FAILED": "failed",
+    "KILLED": "canceled",
+}
+"""The states of experiments' runs in the words that jobs have."""
 
 
 def ago(moment: datetime, now: datetime) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, expect
 
+from fakes import laboratory
 from fakes.web_house import House
 from riad.pipelines.status import Status
 from riad.pipelines.store import JobRow, PipelineRow
@@ -27,6 +28,10 @@ def every_page(house: House) -> Iterator[str]:
     yield from (f"{P}/-/environments", f"{P}/-/environments/{house.environment_id}/rollback/2")
     yield from (f"{P}/-/container_registry", f"{P}/-/settings", "/-/profile", "/users/password", "/admin/users")
     yield "/demo/handbook"
+    lab = laboratory.filled(house.database, house.project.id)
+    runs = f"{P}/-/ml/experiments/{lab.experiment}"
+    yield from (f"{P}/-/ml/experiments", runs, f"{runs}/runs/{lab.runs[0]}", f"{P}/-/ml/models", "/-/ml/experiments")
+    yield from (f"{runs}/compare?run={'&run='.join(lab.runs)}", f"{P}/-/ml/models/churn%20model", "/-/ml/models")
 
 
 @pytest.mark.slow

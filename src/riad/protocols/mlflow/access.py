@@ -18,7 +18,7 @@ from starlette.requests import Request
 
 from riad.forge import projects
 from riad.forge.model import Project
-from riad.identity import authenticate, permissions
+from riad.identity import authenticate, permissions, sessions
 from riad.identity.model import Access as Role
 from riad.identity.model import Kind, Principal, Scope
 from riad.kernel.clock import Clock
@@ -57,6 +57,9 @@ class Access:
         """Raises UNAUTHENTICATED, also where nothing was given: experiments are nobody's to read."""
         header = request.headers.get("authorization")
         token = request.headers.get("private-token") or request.headers.get("job-token") or credentials.bearer(header)
+        cookie = request.cookies.get(sessions.COOKIE) if request.method == "GET" else None
+        if header is None and token is None and cookie is not None:
+            return await run_in_threadpool(self._of_page, cookie)
         if header is None and token is None:
             raise unauthenticated(
                 "sign in to use Riad's experiments: set MLFLOW_TRACKING_TOKEN to a personal access token (riad token)"
@@ -66,6 +69,14 @@ class Access:
             return known  # type: ignore[no-any-return]
         found = await run_in_threadpool(self._authenticate, token, credentials.basic(header))
         self._principals.put(key, found)
+        return found
+
+    def _of_page(self, cookie: str) -> Principal:
+        """Who follows a link on our pages to a file. Only to read: other sites' pages can send a cookie along."""
+        with self._database.read() as session:
+            found = sessions.principal(session, cookie, clock=self._clock)
+        if found.user is not None and found.user.must_change_password:
+            raise authenticate.refused()
         return found
 
     def _authenticate(self, token: str | None, pair: tuple[str, str] | None) -> Principal:

@@ -13,7 +13,7 @@ import orjson
 from fastapi import APIRouter
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import Response
+from starlette.responses import RedirectResponse, Response
 
 from riad.identity.model import Kind as PrincipalKind
 from riad.kernel import logs
@@ -41,6 +41,9 @@ def router(services: Services) -> APIRouter:
             found.add_route(files, face.answered(face.list_files), methods=["GET"])
             for method in ("GET", "PUT", "DELETE"):
                 found.add_route(f"{files}/{{path:path}}", face.answered(face.file), methods=[method])
+        if prefix:  # where clients' links for people begin; what follows `#` goes along
+            found.add_route(prefix, face.to_pages, methods=["GET"])
+            found.add_route(f"{prefix}/", face.to_pages, methods=["GET"])
         found.add_route(f"{prefix}/version", face.version, methods=["GET"])
         found.add_route(f"{prefix}/health", face.health, methods=["GET"])
     return found
@@ -104,6 +107,9 @@ class _Face:
     async def list_files(self, request: Request) -> Response:
         call = Call(await self._caller(request), await body.of(request), self._services.now())
         return await self._carry_out(artifacts.listing, call)
+
+    async def to_pages(self, _: Request) -> Response:
+        return RedirectResponse("/-/ml/experiments", 302)
 
     async def version(self, _: Request) -> Response:
         return Response(VERSION, media_type="text/plain")

@@ -147,3 +147,7 @@ addEventListener("resize", drawAll);
 document.querySelectorAll("[data-log]").forEach((root) => new Log(root));
 drawAll();
 document.querySelector(".tabs [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
+
+// ---- the addresses that MLflow's clients print for their own pages lead to ours.
+const printed = /^#\/experiments\/(\d+)(?:\/runs\/([0-9a-f]{32}))?/.exec(location.hash);
+if (printed) location.replace(`/-/ml/go/${printed[2] || printed[1]}`);

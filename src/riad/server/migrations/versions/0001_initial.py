@@ -150,6 +150,7 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("ml_logged_model", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_ml_logged_model_experiment_id"), ["experiment_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_ml_logged_model_source_run"), ["source_run"], unique=False)
 
     op.create_table(
         "ml_logged_model_metric",
@@ -974,6 +975,7 @@ def downgrade() -> None:
     op.drop_table("ml_logged_model_param")
     op.drop_table("ml_logged_model_metric")
     with op.batch_alter_table("ml_logged_model", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_ml_logged_model_source_run"))
         batch_op.drop_index(batch_op.f("ix_ml_logged_model_experiment_id"))
 
     op.drop_table("ml_logged_model")
