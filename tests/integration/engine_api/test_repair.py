@@ -12,6 +12,7 @@ import pytest
 
 from engine_fixture import BASE, RunningEngine, running_engine
 from engine_state import instance, settles, unexplained
+from hostile import Asked, ask
 
 pytestmark = pytest.mark.root
 ID = "ab" * 32
@@ -122,3 +123,21 @@ def test_a_folder_without_an_engine_is_named(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert b"no engine's data in" in done.stderr
     assert not (tmp_path / "none").exists()
+
+
+def test_what_the_engine_says_it_uses_adds_up_to_what_is_used() -> None:
+    with running_engine() as engine:
+        engine.docker("run", "--name", "writes", BASE, "sh", "-c", "head -c 5000000 /dev/urandom > /big")
+        engine.docker(
+            "run", "--name", "fills", "-v", "vol:/v", BASE, "sh", "-c", "head -c 3000000 /dev/urandom > /v/big"
+        )
+        said = json.loads(ask(engine.daemons_socket, Asked("GET", b"/v1.43/system/df", b"")).start)
+        told = {
+            "layers": said["LayersSize"],
+            "containers": sum(entry.get("SizeRw", 0) for entry in said["Containers"]),
+            "volumes": sum(entry["UsageData"]["Size"] for entry in said["Volumes"]),
+        }
+        for name, size in told.items():
+            used = subprocess.run(["du", "-s", "-B1", engine.root / "data" / name], capture_output=True, check=True)
+            folders_and_logs = 64 * 1024
+            assert abs(int(used.stdout.split()[0]) - size) < folders_and_logs, (name, size, used.stdout)

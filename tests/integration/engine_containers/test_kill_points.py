@@ -14,6 +14,7 @@ import pytest
 
 from engine_fixture import BASE, RunningEngine, running_engine
 from engine_state import settles
+from static_registry import static_registry
 
 pytestmark = [pytest.mark.root, pytest.mark.slow]
 
@@ -86,6 +87,15 @@ def _saved(engine: RunningEngine) -> None:
         engine.docker("rmi", "other:1")
 
 
+def _pulled(engine: RunningEngine, *, check: bool = False) -> None:
+    engine.docker("pull", (engine.root / "registry").read_text(), check=check)
+
+
+def _pulled_and_removed(engine: RunningEngine) -> None:
+    _pulled(engine, check=True)
+    engine.docker("rmi", (engine.root / "registry").read_text())
+
+
 def _layered(engine: RunningEngine) -> None:
     engine.docker("run", "--name", "box", BASE, "sh", "-c", f"echo {os.urandom(8).hex()} > /new")
     engine.docker("commit", "box", "committed")
@@ -124,6 +134,7 @@ VERBS = (
     Verb("volume create", _nothing, _try("volume", "create", "vol2"), _try("volume", "rm", "vol2")),
     Verb("volume rm", _do("volume", "create", "vol2"), _try("volume", "rm", "vol2"), _try("volume", "rm", "vol2")),
     Verb("build", _nothing, _build, _all(_build, _do("rmi", "built"))),
+    Verb("pull", _nothing, _pulled, _pulled_and_removed),
     Verb("load", _saved, lambda engine: engine.docker("load", "-i", engine.root / "image.tar", check=False), _nothing),
     Verb("rmi", _layered, _try("rmi", "committed"), _try("rmi", "committed")),
 )  # fmt: skip
@@ -131,7 +142,8 @@ VERBS = (
 
 @pytest.fixture(scope="module")
 def engine() -> Iterator[RunningEngine]:
-    with running_engine() as running:
+    with running_engine() as running, static_registry() as registry:
+        (running.root / "registry").write_text(f"{registry}/x:1")
         running.stop()
         running.launcher = ("killing", running.root / "arm")
         running.start()
