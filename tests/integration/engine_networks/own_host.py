@@ -100,7 +100,7 @@ async def test_what_the_hosts_forward_rules_drop_stays_dropped(bench: Bench, out
     _, port = await served(bench)
     assert (await bench.ask(outside, HOST, port)).startswith("!")
     assert not (await bench.ask(None, "127.0.0.1", port)).startswith("!")
-    await bench.networks._host_changed()
+    await bench.networks._rules_changed()
     assert any("inet own forward" in warning for warning in bench.networks.warnings)
 
 

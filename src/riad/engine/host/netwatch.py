@@ -29,18 +29,25 @@ _AT_MOST = 5
 """Times that looking is put off by further changes."""
 
 
+Changed = Callable[[], Awaitable[None]]
+
+
 class HostWatch:
-    """`changed` is awaited after changes by others; one call at a time, its failures are logged.
+    """`rules` is awaited after others have changed rules, `routes` after addresses or routes alone; one at a time.
+
+    Their failures are logged.
 
     Tables beginning with `alike` are other engines', except `own_table`, which nobody else should touch.
     """
 
-    def __init__(self, changed: Callable[[], Awaitable[None]], *, own_table: str, alike: str) -> None:
-        self._changed = changed
+    def __init__(self, rules: Changed, routes: Changed, *, own_table: str, alike: str) -> None:
+        self._rules = rules
+        self._routes = routes
         self._transactions = Transactions(own_table, alike)
         self._sockets: list[socket.socket] = []
         self._task: asyncio.Task[None] | None = None
         self._news = asyncio.Event()
+        self._rules_changed = False
 
     def start(self) -> None:
         """A kernel or sandbox that does not tell is no error: then changes are seen at the next start."""
@@ -76,12 +83,16 @@ class HostWatch:
         try:
             while True:
                 data = listening.recv(1 << 16)
-                if listening is not self._sockets[0] or self._transactions.concern(data):
+                if listening is not self._sockets[0]:
+                    self._news.set()
+                elif self._transactions.concern(data):
+                    self._rules_changed = True
                     self._news.set()
         except BlockingIOError:
             return
         except OSError:
-            self._news.set()  # messages were lost: look
+            self._rules_changed = True  # messages were lost: look
+            self._news.set()
 
     async def _tell(self) -> None:
         while True:
@@ -92,8 +103,10 @@ class HostWatch:
                 if not self._news.is_set():
                     break
             self._news.clear()
+            look = self._rules if self._rules_changed else self._routes
+            self._rules_changed = False
             try:
-                await self._changed()
+                await look()
             except Exception:
                 _log.exception("looking at the host's network failed")
 

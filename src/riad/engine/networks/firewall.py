@@ -50,8 +50,9 @@ class Firewall:
             fresh = [rule for rule in coming if rule not in before]
             if not going and not fresh:
                 return
-            self._rules = {rule: None for rule in before if rule not in set(going)} if going else dict(before)
-            self._rules.update(dict.fromkeys(fresh))
+            self._rules = {**before, **dict.fromkeys(fresh)}
+            for rule in going:
+                del self._rules[rule]
             try:
                 await self._change(ruleset.removed(self._table, going) + ruleset.added(self._table, fresh))
             except BaseException:

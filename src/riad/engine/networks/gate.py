@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Collection, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from riad.engine.host import conntrack
@@ -82,6 +82,16 @@ class Gate:
     async def refresh(self) -> None:
         """After the host's rules or links have changed."""
         await self.look()
+        await self._judge_again()
+
+    async def refresh_links(self) -> None:
+        """After addresses of the host have changed: the rules are as they were."""
+        links = await asyncio.to_thread(outer_links, self._is_own)
+        if links != self._host.links:
+            self._host = replace(self._host, links=links)
+            await self._judge_again()
+
+    async def _judge_again(self) -> None:
         known = self._firewall.rules()
         await self._firewall.change([rule for rule in known if isinstance(rule, ClosedRule)], self.closed(known))
 

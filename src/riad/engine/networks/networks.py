@@ -102,7 +102,7 @@ class Networks:
         self._sweeper = Sweeper(self._wiring)
         self._gate = Gate(self._firewall, self._nft.listing, own_table=settings.table, is_own=self._wiring.owns)
         self._beside = Beside(settings.table)
-        self._watch = HostWatch(self._host_changed, own_table=settings.table, alike="riad_")
+        self._watch = HostWatch(self._rules_changed, self._routes_changed, own_table=settings.table, alike="riad_")
         self._sandboxes = Sandboxes(
             self._directory, self._gate, self._wiring, self._ports, self._names, self._sweeper, announce
         )
@@ -293,12 +293,16 @@ class Networks:
 
     # inside
 
-    async def _host_changed(self) -> None:
-        """Other programs have changed rules, addresses or routes of the host: stay what we are beside them."""
+    async def _rules_changed(self) -> None:
+        """Other programs have changed the host's rules: stay what we are beside them."""
         if await self._firewall.put_back():
-            _log.warning("our rules were gone and have been put back", extra=logs.fields(table=self._settings.table))
+            _log.warning("our rules were gone and are back", extra=logs.fields(table=self._settings.table))
         await self._gate.refresh()
         await self._pass_docker()
+        await self._make_way()
+
+    async def _routes_changed(self) -> None:
+        await self._gate.refresh_links()
         await self._make_way()
 
     async def _pass_docker(self) -> None:
