@@ -12,11 +12,12 @@ import os
 import threading
 import uuid
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from io import FileIO
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from sqlalchemy.orm import Session
 
@@ -94,23 +95,25 @@ class Writer:
         self._file.truncate(offset)
         self._file.seek(offset)
 
-    def write(self, data: bytes) -> None:
-        self._file.write(data)
-        if self._hasher is not None:
-            self._hasher.update(data)
-        self.offset += len(data)
+    def write(self, pieces: Sequence[bytes]) -> None:
+        for piece in pieces:
+            left = memoryview(piece)
+            while left:
+                left = left[self._file.write(left) :]
+            if self._hasher is not None:
+                self._hasher.update(piece)
+            self.offset += len(piece)
 
     def close(self) -> None:
-        self._file.flush()
         os.fsync(self._file.fileno())
         self._file.close()
         if self._hasher is not None:
             self._parts.remember(self._id, _Running("sha256", self.offset, self._hasher))
 
 
-def _open_part(path: Path, offset: int) -> BinaryIO:
+def _open_part(path: Path, offset: int) -> FileIO:
     try:
-        return path.open("r+b" if offset else "wb")
+        return path.open("r+b" if offset else "wb", buffering=0)
     except FileNotFoundError:
         raise Refusal(Reason.BLOB_UPLOAD_UNKNOWN, "the upload's bytes are gone; begin a new one") from None
 

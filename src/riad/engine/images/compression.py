@@ -25,6 +25,7 @@ from riad.oci import media
 CHUNK = 262144
 _BLOCK = 1024 * 1024
 _LEVEL = 4
+_SAMPLE = 8192
 _GZIP_FORMAT = 31  # zlib's window bits for a gzip wrapper
 _LARGEST_RATIO = 1100
 _HARMLESS = 1 << 30
@@ -179,8 +180,15 @@ def gzipped(pieces: Iterable[bytes]) -> Iterator[bytes]:
 
 
 def _member(block: bytes) -> bytes:
-    machine = zlib.compressobj(_LEVEL, zlib.DEFLATED, _GZIP_FORMAT)
+    machine = zlib.compressobj(_LEVEL if _shrinks(block) else 0, zlib.DEFLATED, _GZIP_FORMAT)
     return machine.compress(block) + machine.flush()
+
+
+def _shrinks(block: bytes) -> bool:
+    """Whether three samples do: what is compressed already (wheels, archives, pictures) is only packed again."""
+    starts = {0, len(block) // 2, max(0, len(block) - _SAMPLE)}
+    samples = [block[start : start + _SAMPLE] for start in sorted(starts)]
+    return any(len(zlib.compress(sample, 1)) < 0.97 * len(sample) for sample in samples) or len(block) < _SAMPLE
 
 
 def _blocks(pieces: Iterable[bytes]) -> Iterator[bytes]:

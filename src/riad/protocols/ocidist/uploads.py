@@ -169,16 +169,24 @@ def _require_room(session: Session, request: Request, row: UploadRow) -> None:
 
 
 async def _receive(request: Request, writer: uploads.Writer) -> None:
-    waiting = bytearray()
+    """The next piece comes in while the last one is written and hashed."""
+    pieces: list[bytes] = []
+    size = 0
+    writing: asyncio.Future[None] | None = None
     try:
         async for chunk in request.stream():
-            waiting += chunk
-            if len(waiting) >= _PIECE:
-                await asyncio.to_thread(writer.write, bytes(waiting))
-                waiting.clear()
+            pieces.append(chunk)
+            size += len(chunk)
+            if size >= _PIECE:
+                if writing is not None:
+                    await writing
+                writing = asyncio.ensure_future(asyncio.to_thread(writer.write, pieces))
+                pieces, size = [], 0
     finally:
-        if waiting:
-            await asyncio.to_thread(writer.write, bytes(waiting))
+        if writing is not None:
+            await writing
+        if pieces:
+            await asyncio.to_thread(writer.write, pieces)
 
 
 def _record(services: Services, upload_id: str, writer: uploads.Writer) -> None:
