@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import socket
 import subprocess
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
@@ -61,3 +63,24 @@ def git_server(root: Path, files: Mapping[str, str] | None = None) -> Iterator[s
     finally:
         daemon.terminate()
         daemon.communicate()
+
+
+@contextmanager
+def docker_registry(root: Path) -> Iterator[str]:
+    """Debian's docker-registry; its HOST:PORT."""
+    port = free_port()
+    root.mkdir()
+    config = root / "config.yml"
+    store = f"storage: {{filesystem: {{rootdirectory: {root}/store}}}}"
+    config.write_text(f'version: 0.1\n{store}\nhttp: {{addr: "127.0.0.1:{port}"}}\n')
+    with (root / "log").open("wb") as log:
+        process = subprocess.Popen(["docker-registry", "serve", str(config)], stdout=log, stderr=log)
+    try:
+        while True:
+            assert process.poll() is None, (root / "log").read_text()
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+                break
+        yield f"localhost:{port}"
+    finally:
+        process.terminate()
+        process.wait(10)

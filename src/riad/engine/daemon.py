@@ -324,7 +324,7 @@ def assemble(config: EngineConfig, *, suggest: Suggest = no_suggestion) -> Daemo
     bases = Bases(image_store, puller, host=host_platform())
     builder = Builder(BuildParts(image_store, bases, cache, commands, data / "build", clock))
     pusher = Pusher(image_store, registries)
-    buildkit_parts = BuildKit(builder, cache, pusher, clock=clock, name=f"riad-{config.instance}")
+    buildkit_parts = BuildKit(builder, cache, puller, pusher, clock=clock, name=f"riad-{config.instance}")
     executions = Executions()
     about = system.About(f"riad-{config.instance}", data, config.mirrors, config.insecure)
     measured = Metrics(engine, happenings)

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from buildx_client import Buildx
+from elsewhere import docker_registry
 
 pytestmark = [pytest.mark.root, pytest.mark.slow]
 
@@ -209,3 +210,61 @@ def test_a_target_of_bake_stands_on_another(buildx: Buildx) -> None:
     done = buildx.run("buildx", "bake", "--progress=plain")
     assert done.code == 0, done.err
     assert buildx.cat("/below") == "below\nabove\n"
+
+
+_CACHED = (
+    "FROM base:1 AS one\nRUN date +%N > /one; echo > /other\nFROM base:1\nCOPY --from=one /one /\nRUN date +%N > /two\n"
+)
+
+
+@pytest.mark.parametrize("mode", ["min", "max"])
+@pytest.mark.skipif(shutil.which("docker-registry") is None, reason="needs docker-registry")
+def test_the_cache_travels_through_a_registry(buildx: Buildx, tmp_path: Path, mode: str) -> None:
+    with docker_registry(tmp_path / "registry") as host:
+        cache = f"type=registry,ref={host}/cache:{mode}"
+        done = buildx.build(_CACHED, "--cache-to", f"{cache},mode={mode}")
+        assert done.code == 0, done.err
+        values = buildx.cat("/one"), buildx.cat("/two")
+        buildx.run("rmi", "made:1")
+        buildx.run("buildx", "prune", "-af")
+        done = buildx.build(_CACHED, "--cache-from", cache)
+        assert done.code == 0, done.err
+        again = buildx.cat("/one"), buildx.cat("/two")
+        assert (again == values) == (mode == "max"), done.err
+        assert f"{host}/cache" not in buildx.run("images").out
+        done = buildx.build(_CACHED, "--cache-from", f"type=registry,ref={host}/none")
+        assert done.code == 0 and "no cache from" in done.err
+
+
+@pytest.mark.skipif(shutil.which("docker-registry") is None, reason="needs docker-registry")
+def test_an_image_is_pushed_with_its_cache_in_it(buildx: Buildx, tmp_path: Path) -> None:
+    text = "FROM base:1\nRUN date +%N > /one\n"
+    with docker_registry(tmp_path / "registry") as host:
+        name = f"{host}/app:1"
+        buildx.write({"Dockerfile": text})
+        done = buildx.run("buildx", "build", "-t", name, "--push", "--cache-to", "type=inline", ".")
+        assert done.code == 0, done.err
+        value = buildx.cat("/one", name)
+        buildx.run("rmi", name)
+        buildx.run("buildx", "prune", "-af")
+        done = buildx.build(text, "--cache-from", name)
+        assert "CACHED" in done.err
+        assert buildx.cat("/one") == value
+
+
+def test_what_is_not_supported_is_refused_by_name(buildx: Buildx) -> None:
+    refused = {
+        "--cache-to type=local,dest=out": "--cache-to type=local is not supported",
+        "--output type=oci,dest=o,compression=zstd": "compression=zstd is not supported",
+        "--platform linux/s390x": "platform linux/s390x is not supported",
+    }
+    for arguments, message in refused.items():
+        done = buildx.build("FROM base:1\n", *arguments.split())
+        assert done.code == 1
+        assert message in done.err
+
+
+def test_the_time_of_an_image_may_be_given(buildx: Buildx) -> None:
+    done = buildx.build("FROM base:1\nRUN true\nLABEL a=b\n", "--build-arg", "SOURCE_DATE_EPOCH=1000000000")
+    assert done.code == 0, done.err
+    assert buildx.run("image", "inspect", "-f", "{{.Created}}", "made:1").out.startswith("2001-09-09T01:46:40")

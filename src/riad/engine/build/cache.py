@@ -15,6 +15,7 @@ from typing import Protocol
 from riad.engine.images.model import Layer
 from riad.engine.state import State
 from riad.kernel.clock import Clock
+from riad.oci.digest import Digest
 
 STEPS = (
     """
@@ -35,6 +36,16 @@ class Record:
 
     layer: Layer | None
     created: str
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """One record as it travels: by its key, with the layer's digest, None where the step changed no files."""
+
+    key: str
+    diff_id: Digest | None
+    created: str
+    description: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,14 +11,15 @@ import secrets
 from collections.abc import AsyncIterator, Awaitable, Collection, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from riad.dockerfile.instructions import Arg, Label
 from riad.dockerfile.parse import parse
-from riad.dockerfile.references import PROXY_ARGS
+from riad.dockerfile.references import PROXY_ARGS, platform_args
 from riad.engine.build.bases import Bases
-from riad.engine.build.cache import Cache
+from riad.engine.build.cache import Cache, Made
 from riad.engine.build.clients import Client, Silent
 from riad.engine.build.contexts import Context, Definition, TarContext
 from riad.engine.build.evaluate import Scope
@@ -50,8 +51,11 @@ from riad.engine.build.wanted import wanted_paths
 from riad.engine.images.local import Images
 from riad.engine.images.model import Image
 from riad.kernel.clock import Clock
+from riad.kernel.faults import invalid
 from riad.oci.config import ImageConfig
 from riad.oci.reference import Reference
+
+_PREDEFINED = frozenset({"SOURCE_DATE_EPOCH", "TARGETSTAGE", *platform_args("os/arch")})
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,11 +96,14 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Solved:
-    """What a build came to; its layers stay as long as the build's context manager is open."""
+    """What a build came to; its layers stay as long as the build's context manager is open. `trail` are the records of
+    all its steps, those found in the cache included.
+    """
 
     state: StageState
     plan: Plan
     folder: Path
+    trail: tuple[Made, ...] = ()
 
 
 class Builder:
@@ -185,6 +192,7 @@ class _Solve:
         self._job = job
         self._pins = pins
         self._total = 0
+        self._trail: list[Made] = []
 
     async def solved(self, order: InOrder | None) -> Solved:
         job = self._job
@@ -210,7 +218,7 @@ class _Solve:
             wanted[0] = wanted_paths((i for run in runs for i in run.instructions), escape=dockerfile.escape)
             state = await self._stages(planned, runs, origins)
             await self._warn_of_unused(planned)
-            return Solved(await self._labelled(state, runs[-1]), planned, job.folder)
+            return Solved(await self._labelled(state, runs[-1]), planned, job.folder, tuple(self._trail))
         finally:
             await origins.close()
 
@@ -275,11 +283,13 @@ class _Solve:
             turns=self._shared.turns,
             caches=self._shared.caches,
             clock=self._parts.clock,
+            trail=self._trail,
+            epoch=_epoch(options.build_args.get("SOURCE_DATE_EPOCH")),
         )
 
     async def _warn_of_unused(self, planned: Plan) -> None:
         declared = {name for arg in (*planned.dockerfile.global_args, *_args_of(planned)) for name, _ in arg.args}
-        unused = sorted(set(self._job.options.build_args) - declared - PROXY_ARGS)
+        unused = sorted(set(self._job.options.build_args) - declared - PROXY_ARGS - _PREDEFINED)
         if unused:
             warning = f"One or more build-args [{' '.join(unused)}] were not consumed"
             await self._job.tell(NO_STAGE, Warned(warning))
@@ -297,6 +307,15 @@ async def together(works: Iterable[Awaitable[Any]]) -> None:
 
 async def _awaited(work: Awaitable[Any]) -> None:
     await work
+
+
+def _epoch(text: str | None) -> str:
+    """Raises INVALID for what are no seconds since 1970."""
+    if not text:
+        return ""
+    if not text.isascii() or not text.isdigit() or len(text) > 11:
+        raise invalid(f"SOURCE_DATE_EPOCH={text}: expected seconds since 1970")
+    return datetime.fromtimestamp(int(text), UTC).isoformat().replace("+00:00", "Z")
 
 
 def _label(labels: Mapping[str, str]) -> Label:

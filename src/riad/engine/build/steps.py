@@ -14,7 +14,7 @@ from pathlib import Path
 
 from riad.dockerfile.instructions import Instruction
 from riad.engine.build import keys, mounting
-from riad.engine.build.cache import Cache
+from riad.engine.build.cache import Cache, Made
 from riad.engine.build.clients import Client
 from riad.engine.build.copy import CopyJob, copy_into
 from riad.engine.build.errors import CommandFailed
@@ -47,7 +47,8 @@ Make = Callable[[Workspace, Path], Awaitable[None]]
 @dataclass(frozen=True, slots=True)
 class Steps:
     """The steps of one stage. `turns` and `caches` are shared by all builds; `folder` is this build's own;
-    `dockerfile` is its name for messages; with `no_cache` every step is done anew.
+    `dockerfile` is its name for messages; with `no_cache` every step is done anew. `trail` gets what the steps came to;
+    `epoch` is the time that the image's history shall show (RFC 3339), "" for the real one.
     """
 
     options: BuildOptions
@@ -65,6 +66,8 @@ class Steps:
     turns: Turns
     caches: CacheFolders
     clock: Clock
+    trail: list[Made]
+    epoch: str = ""
 
     async def perform(self, instruction: Instruction, state: StageState, planned: PlannedStage | None) -> StageState:
         action = evaluate(instruction, state, self.scope)
@@ -89,7 +92,9 @@ class Steps:
         else:
             created = record.created
             await self.progress(CacheUsed())
-        return state.grown(History(created=created, created_by=created_by, empty_layer=True), key=key)
+        self.trail.append(Made(key, None, created, created_by))
+        history = History(created=self.epoch or created, created_by=created_by, empty_layer=True)
+        return state.grown(history, key=key)
 
     async def _directory(self, action: MakeDirectory, state: StageState) -> StageState:
         async def make(space: Workspace, _: Path) -> None:
@@ -211,8 +216,10 @@ class Steps:
             for number, name in enumerate(names):
                 if number or record is None:
                     self.cache.keep(name, layer, created=created, description=created_by, alias=number > 0)
+        diff_id = layer.diff_id if layer else None
+        self.trail.extend(Made(name, diff_id, created, created_by) for name in names)
         key = keys.next_history(after.key, created_by, str(layer.diff_id) if layer else None)
-        history = History(created=created, created_by=created_by, empty_layer=layer is None)
+        history = History(created=self.epoch or created, created_by=created_by, empty_layer=layer is None)
         return after.grown(history, key=key, layer=layer.diff_id if layer else None)
 
     async def _made(self, below: Sequence[Digest], make: Make) -> Layer | None:

@@ -19,8 +19,9 @@ from riad.engine.build.received import Folders
 from riad.engine.build.solve import Builder
 from riad.engine.build.solve import Job as BuildJob
 from riad.engine.build.tree import Tree
+from riad.engine.buildkit.caching import Caching, sources_of
 from riad.engine.buildkit.failures import failed
-from riad.engine.buildkit.frontend import FRONTENDS, Request, read_request
+from riad.engine.buildkit.frontend import FRONTENDS, Request, notes, read_request
 from riad.engine.buildkit.jobs import Job, Outcome
 from riad.engine.buildkit.messages.common import SourceInfo, lines
 from riad.engine.buildkit.questions import answer
@@ -38,6 +39,7 @@ class Builds:
     builder: Builder
     sessions: Sessions
     folders: Folders
+    caching: Caching
 
     async def build(self, job: Job, frontend: str, attrs: Mapping[str, str], inputs: Mapping[str, bytes]) -> Outcome:
         """`inputs` are results of other builds. Raises CallFailed with the Dockerfile's lines."""
@@ -56,6 +58,8 @@ class Builds:
             if request.question:
                 return await self._answered(request, context)
             self._lint(job, request, await context.definition())
+            given = job.request.cache.imports if job.request.cache else ()
+            await self.caching.take_in(sources_of(attrs, given), session, job.reporter.tell)
             return await self._solved(job, request, session, context, folder, inputs)
         except Fault as fault:
             raise failed(fault, context.known if context is not None else None) from None
@@ -92,6 +96,8 @@ class Builds:
         found, settings = self._findings(request, definition)
         if found and settings.error:
             raise failing(found)
+        for note in notes(parse(definition.content).directives.get("syntax", ""), request.settings):
+            job.reporter.warn(note)
         source = SourceInfo(definition.name, definition.content)
         for finding in found:
             job.reporter.warn(

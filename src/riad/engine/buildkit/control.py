@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from riad.engine.build.cache import Cache, Entry
 from riad.engine.build.solve import Builder
 from riad.engine.buildkit.builds import Builds
+from riad.engine.buildkit.caching import check_targets
 from riad.engine.buildkit.grpc import Call, CallFailed, Code, Service, method
 from riad.engine.buildkit.jobs import Job, Jobs, Outcome
 from riad.engine.buildkit.messages.common import BuildkitVersion, Worker
@@ -66,12 +67,18 @@ class Control:
             raise CallFailed(
                 Code.UNIMPLEMENTED, "this engine builds Dockerfiles; a graph (LLB) of a client's own is not supported"
             )
+        targets = request.cache.exports if request.cache else ()
+        check_targets(targets)
         async with self.jobs.running(request) as job:
             outcome = await self._outcome(request, job)
             response: dict[str, str] = {}
             if outcome is not None and outcome.solved is not None:
+                solved = self.builds.caching.inline(outcome.solved, targets)
                 for number, exporter in enumerate(_exporters(request)):
-                    response |= await self.outputs.export(job, outcome.solved, exporter, number)
+                    response |= await self.outputs.export(job, solved, exporter, number)
+                if targets:
+                    session = await self.outputs.sessions.get(request.session)
+                    await self.builds.caching.give_out(outcome.solved, targets, session, job.reporter.tell)
                 await self.cache.trim()
             return SolveResponse(response)
 

@@ -6,6 +6,7 @@ from riad.engine.build.cache import Cache
 from riad.engine.build.received import Folders
 from riad.engine.build.solve import Builder
 from riad.engine.buildkit.builds import Builds
+from riad.engine.buildkit.caching import Caching
 from riad.engine.buildkit.control import Control
 from riad.engine.buildkit.gateway import Gateway
 from riad.engine.buildkit.grpc import serving
@@ -14,6 +15,7 @@ from riad.engine.buildkit.jobs import Jobs
 from riad.engine.buildkit.messages.common import BuildkitVersion, Platform, Worker
 from riad.engine.buildkit.outputs import Outputs
 from riad.engine.buildkit.session import Sessions
+from riad.engine.images.pull import Puller
 from riad.engine.images.push import Pusher
 from riad.kernel.clock import Clock
 from riad.oci.platform import host_platform
@@ -26,11 +28,14 @@ _VERSION = BuildkitVersion("github.com/moby/buildkit", "v0.13.2", "riad")
 class BuildKit:
     """One for each engine. `serve` carries a /grpc connection, `sessions.serve` a /session one."""
 
-    def __init__(self, builder: Builder, cache: Cache, pusher: Pusher, *, clock: Clock, name: str) -> None:
+    def __init__(
+        self, builder: Builder, cache: Cache, puller: Puller, pusher: Pusher, *, clock: Clock, name: str
+    ) -> None:
         self.sessions = Sessions()
         self.folders = Folders(builder.parts.root / "contexts")
         jobs = Jobs(clock)
-        builds = Builds(builder, self.sessions, self.folders)
+        caching = Caching(builder.parts.images, cache, puller, pusher)
+        builds = Builds(builder, self.sessions, self.folders, caching)
         worker = _worker(name)
         outputs = Outputs(builder, self.sessions, pusher)
         control = Control(jobs, builds, outputs, builder, cache, clock, worker, _VERSION)

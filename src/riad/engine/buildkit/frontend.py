@@ -93,6 +93,15 @@ def _check_known(name: str) -> None:
         raise unsupported(f"the build option {name} is not supported by this engine")
 
 
+def notes(dockerfile_syntax: str, settings: Mapping[str, str]) -> list[str]:
+    """What is told about a frontend that a Dockerfile or a client names: there is one here."""
+    syntax = settings.get("BUILDKIT_SYNTAX") or dockerfile_syntax
+    name = syntax.partition("@")[0].removeprefix("docker.io/")
+    if not syntax or name == "docker/dockerfile" or name.startswith("docker/dockerfile:"):
+        return []
+    return [f"syntax={syntax}: the frontend of this engine is used instead; it knows docker/dockerfile:1"]
+
+
 def _is_arg(name: str) -> bool:
     """Arguments of this prefix are settings of the builder, not of the Dockerfile."""
     return not name.startswith("BUILDKIT_")

@@ -1,7 +1,7 @@
 """gRPC calls over an HTTP/2 connection: serving them, and making them (grpc/doc/PROTOCOL-HTTP2.md).
 
-A service is a table from paths to methods. A method that fails with a Fault answers with the code of its kind and its
-message; an `Answer` carries what else a client shows (the place in the Dockerfile).
+A service is a table from paths to methods. A method that fails with a Fault answers with its message; `CallFailed`
+carries what else a client shows (the place in the Dockerfile).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from riad.engine.buildkit.http2 import Connection, Gone, Headers, Stream
 from riad.engine.buildkit.messages.common import Any_, Status
 from riad.engine.buildkit.protobuf import Malformed, decode, encode
 from riad.kernel import logs
-from riad.kernel.faults import Fault, Kind
+from riad.kernel.faults import Fault
 
 _log = logs.named("engine.buildkit")
 
@@ -40,17 +40,6 @@ class Code(enum.IntEnum):
     INTERNAL = 13
     UNAVAILABLE = 14
     UNAUTHENTICATED = 16
-
-
-_CODES = {
-    Kind.NOT_FOUND: Code.NOT_FOUND,
-    Kind.CONFLICT: Code.FAILED_PRECONDITION,
-    Kind.DENIED: Code.PERMISSION_DENIED,
-    Kind.UNAUTHENTICATED: Code.UNAUTHENTICATED,
-    Kind.UNAVAILABLE: Code.UNAVAILABLE,
-    Kind.UNSUPPORTED: Code.UNIMPLEMENTED,
-    Kind.EXHAUSTED: Code.RESOURCE_EXHAUSTED,
-}
 
 
 class CallFailed(Exception):  # noqa: N818 -- an answer, not an error of the program
@@ -127,7 +116,7 @@ def status_of(error: Exception) -> Status:
     if isinstance(error, CallFailed):
         return error.status
     if isinstance(error, Fault):
-        return Status(_CODES.get(error.kind, Code.UNKNOWN), error.message)
+        return Status(Code.UNKNOWN, error.message)  # with any other code clients show that, too
     _log.error("call failed", exc_info=error)
     return Status(Code.UNKNOWN, f"riad: {type(error).__name__}: {error}")
 

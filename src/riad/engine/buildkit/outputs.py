@@ -26,6 +26,21 @@ from riad.oci.reference import Reference, parse_reference
 
 EXPORTER = "buildkit-attachable-exporter-id"
 """The header that says which of a client's outputs something is for."""
+_SETTINGS = frozenset(
+    {"name", "push", "unpack", "store", "context", "dest", "tar", "buildinfo-attrs", "registry.insecure"}
+)
+_NO = ("", "false", "0")
+_CHOICES = {
+    "compression": ("", "gzip", "uncompressed"),
+    "force-compression": _NO,
+    "oci-mediatypes": (*_NO, "true", "1"),
+    "push-by-digest": _NO,
+    "rewrite-timestamp": _NO,
+    "name-canonical": _NO,
+    "prefer-image-digest": _NO,
+    "platform-split": (*_NO, "true"),
+}
+"""What may be said of an output without asking for something else than what is made anyway."""
 _PIECE, _MESSAGE = 1 << 20, 1 << 15
 
 
@@ -36,7 +51,8 @@ class Outputs:
     pusher: Pusher
 
     async def export(self, job: Job, solved: Solved, exporter: Exporter, number: int) -> dict[str, str]:
-        """What the client is told of it. Raises UNSUPPORTED for an exporter that is not here."""
+        """What the client is told of it. Raises UNSUPPORTED for an exporter or a setting of one that is not here."""
+        _check(exporter)
         if exporter.type in ("moby", "image"):
             return await self._image(job, solved, exporter.attrs)
         if exporter.type in ("docker", "oci"):
@@ -131,6 +147,12 @@ async def _work(job: Job, name: str) -> AsyncIterator[str]:
         await tell(NO_STAGE, WorkFinished(name, error=fault.message))
         raise
     await tell(NO_STAGE, WorkFinished(name))
+
+
+def _check(exporter: Exporter) -> None:
+    for name, value in exporter.attrs.items():
+        if name not in _SETTINGS and not (name in _CHOICES and value in _CHOICES[name]):
+            raise unsupported(f"output type={exporter.type}: {name}={value} is not supported by this engine")
 
 
 def _names(attrs: Mapping[str, str]) -> tuple[Reference, ...]:
