@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from riad.engine.containers.logs import entries, segments
 from riad.engine.containers.logs.read import Follow, Place, Selection, cut, read, tail_place
 from riad.engine.containers.logs.show import Show, View
+from riad.engine.containers.registry import enlist
 from riad.engine.dockerapi.streams import frame
 from riad.engine.host.inotify import Watches
 
@@ -208,3 +209,23 @@ def test_any_bytes_are_an_entry_or_nothing(data: bytes) -> None:
     Show(View())(data + b"\n")
     whole, rest = cut(data, unfinished=False)
     assert whole + rest == data
+
+
+async def test_who_no_longer_waits_is_forgotten() -> None:
+    waiting: list[asyncio.Future[int]] = []
+    first, second = enlist(waiting), enlist(waiting)
+    first.cancel()
+    await asyncio.sleep(0)
+    assert waiting == [second]
+    second.set_result(1)
+
+
+def test_a_file_that_cannot_be_compressed_stays_as_it_is(tmp_path: Path) -> None:
+    path = _write(tmp_path / "log", [_line(1)])
+    segments.begin_new(path)
+    segment = segments.uncompressed(path)[0]
+    (tmp_path / "log.1.gz").mkdir()
+    assert not segments.compress(segment)
+    (tmp_path / "log.1.gz").rmdir()
+    assert segments.compress(segment)
+    assert not segments.compress(segment)

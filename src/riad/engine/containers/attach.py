@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from riad.engine.containers.engine import Engine
 from riad.engine.containers.model import Container, Phase, Settings
+from riad.engine.containers.registry import enlist
 from riad.engine.host import conmon
 from riad.engine.host.pidfd import settle
 from riad.kernel.faults import conflict
@@ -132,14 +133,13 @@ def check_attachable(container: Container, reference: str) -> None:
 def connect(engine: Engine, container: Container) -> asyncio.Future[socket.socket | None]:
     """A connection, at once where the container runs, else when it starts; None where that fails."""
     container = engine.registry.fresh(container)
+    if container.phase is not Phase.RUNNING:
+        return enlist(engine.registry.companion(container.id).attaching)
     future: asyncio.Future[socket.socket | None] = asyncio.get_running_loop().create_future()
-    if container.phase is Phase.RUNNING:
-        try:
-            future.set_result(conmon.attach(engine.paths.bundle(container.id)))
-        except OSError:
-            future.set_result(None)  # it is ending this moment
-    else:
-        engine.registry.companion(container.id).attaching.append(future)
+    try:
+        future.set_result(conmon.attach(engine.paths.bundle(container.id)))
+    except OSError:
+        future.set_result(None)  # it is ending this moment
     return future
 
 

@@ -132,6 +132,19 @@ class Registry:
             settle(companion.attaching, None)
 
 
+def enlist(waiting: list[asyncio.Future[Any]]) -> asyncio.Future[Any]:
+    """A future among those that wait; who gives up (by cancelling) is forgotten at once, not only at the end."""
+    future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+    waiting.append(future)
+
+    def forget(done: asyncio.Future[Any]) -> None:
+        if done.cancelled() and done in waiting:
+            waiting.remove(done)
+
+    future.add_done_callback(forget)
+    return future
+
+
 def settle(waiting: list[asyncio.Future[Any]], result: object) -> None:
     """Answers all that wait; those that gave up are skipped."""
     for future in waiting:

@@ -6,6 +6,7 @@ import asyncio
 
 from riad.engine.containers.engine import Engine
 from riad.engine.containers.model import Container, Phase
+from riad.engine.containers.registry import enlist
 from riad.kernel.faults import invalid
 
 CONDITIONS = ("not-running", "next-exit", "removed")
@@ -16,12 +17,11 @@ def begin_wait(engine: Engine, container: Container, condition: str) -> asyncio.
     if condition not in CONDITIONS:
         raise invalid(f'invalid condition: "{condition}"')
     container = engine.registry.fresh(container)
-    future: asyncio.Future[int] = asyncio.get_running_loop().create_future()
     companion = engine.registry.companion(container.id)
     if condition == "removed":
-        companion.removed.append(future)
-    elif condition == "not-running" and container.phase in (Phase.CREATED, Phase.EXITED, Phase.REMOVING):
+        return enlist(companion.removed)
+    if condition == "not-running" and container.phase in (Phase.CREATED, Phase.EXITED, Phase.REMOVING):
+        future: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         future.set_result(container.run.exit_code)
-    else:
-        companion.ended.append(future)
-    return future
+        return future
+    return enlist(companion.ended)

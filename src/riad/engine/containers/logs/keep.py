@@ -124,4 +124,5 @@ class Keeper:
 async def _compress(log: Path) -> None:
     """One file after the other, in a thread; ends with the log."""
     while waiting := segments.uncompressed(log):
-        await asyncio.to_thread(segments.compress, waiting[0])
+        if not await asyncio.to_thread(segments.compress, waiting[0]):
+            return

@@ -101,22 +101,24 @@ def uncompressed(log: Path) -> list[Segment]:
     return [segment for segment in noticed(log)[:-1] if not segment.compressed]
 
 
-def compress(segment: Segment) -> None:
-    """Replaces a full file by its compressed form; takes a while, so call it in a thread."""
+def compress(segment: Segment) -> bool:
+    """Replaces a full file by its compressed form; takes a while, so call it in a thread.
+
+    False where that did not work: it was dropped meanwhile, or the disk is full.
+    """
     target = segment.path.with_name(segment.path.name + ".gz")
     part = target.with_name(target.name + ".tmp")
     try:
         with open(segment.path, "rb") as source, gzip.open(part, "wb", compresslevel=3) as packed:
             shutil.copyfileobj(source, packed, 2**18)
-    except FileNotFoundError:  # dropped meanwhile
-        part.unlink(missing_ok=True)
-        return
-    os.chmod(part, _MODE)
-    if segment.path.exists():
+        os.chmod(part, _MODE)
+        os.stat(segment.path)
         part.rename(target)
-        segment.path.unlink(missing_ok=True)
-    else:
+        segment.path.unlink()
+    except OSError:
         part.unlink(missing_ok=True)
+        return False
+    return True
 
 
 def size(log: Path) -> int:
