@@ -54,7 +54,7 @@ async def begin(engine: Engine, container: Container) -> Container:
         started = engine.registry.change(started, run=launched)
         _announce_volumes(engine, started)
         _connect_waiting(engine, started)
-        await engine.runtime.start(started.id)
+        await engine.runtime.start(started.id, started.run.pid, hooked=_has_late_hooks(engine, started))
     except BaseException as error:
         await exits.clean_up(engine, started)
         fault = error if isinstance(error, Fault) else Fault(Kind.INTERNAL, f"start was interrupted: {error!r}")
@@ -83,6 +83,10 @@ def _announce_volumes(engine: Engine, container: Container) -> None:
                 "propagation": mount.propagation,
             }
             engine.publish("volume", "mount", mount.volume, attributes)
+
+
+def _has_late_hooks(engine: Engine, container: Container) -> bool:
+    return '"poststart"' in (engine.paths.bundle(container.id) / "config.json").read_text()
 
 
 def _failed(engine: Engine, container: Container, fault: Fault, *, never_ran: bool) -> None:

@@ -15,7 +15,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from riad.engine.host import cgroups, sealed
+from riad.engine.host import cgroups, runc_start, sealed
 from riad.kernel import process
 from riad.kernel.faults import Fault, Kind
 
@@ -42,8 +42,14 @@ class Runtime:
     def command(self, *arguments: str | Path) -> list[str]:
         return [self.executable, "--root", str(self.root), *map(str, arguments)]
 
-    async def start(self, container: str) -> None:
-        """Lets the created container's process begin. Raises INTERNAL with the runtime's reason."""
+    async def start(self, container: str, pid: int, *, hooked: bool = False) -> None:
+        """Lets the created container's process `pid` begin. Raises INTERNAL with the runtime's reason.
+
+        `hooked`: there are hooks that the runtime may have to run at this moment.
+        """
+        fifo = self.root / container / "exec.fifo"
+        if self.name == "runc" and not hooked and await runc_start.let_begin(fifo, pid):
+            return
         await self._call("start", container)
 
     async def kill(self, container: str, signal: int, *, everyone: bool = False) -> None:
