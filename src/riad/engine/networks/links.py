@@ -159,6 +159,19 @@ class Wiring:
             inside.delete_link(endpoint.guest_link)
             _reroute(inside, ways)
 
+    def half_plugged(self, endpoints: Iterable[Endpoint]) -> list[Endpoint]:
+        """Those, of networks with bridges, whose pair is missing or has no address in its container's namespace."""
+        with Netlink() as host:
+            return [endpoint for endpoint in endpoints if not self._is_plugged(host, endpoint)]
+
+    def _is_plugged(self, host: Netlink, endpoint: Endpoint) -> bool:
+        if host.link(self.host_link(endpoint.number)) is None:
+            return False
+        with contextlib.suppress(FileNotFoundError), netns.enter(self.netns(endpoint.container_id)) as inside:
+            link = inside.link(endpoint.guest_link)
+            return link is not None and bool(_addresses(inside, link))
+        return False
+
     def drop(self, container_id: str) -> None:
         """The namespace goes with its last process, and its links with it: the kernel does that on its own time."""
         netns.remove(self.netns(container_id))

@@ -127,6 +127,7 @@ class Networks:
         for row in self._directory.sandboxes():
             if row.container_id not in live:
                 await self.release(row.container_id)  # an address of theirs would keep a network on a taken subnet
+        await self._take_back_half_connected()
         await self._sweep_strangers()
         self._ensure_without_bridge()
         await self._bridges.recover(moment=self._moment())
@@ -138,6 +139,13 @@ class Networks:
         await self._sandboxes.serve_again()
         self._watch.start()
         await self._pass_docker()
+
+    async def _take_back_half_connected(self) -> None:
+        """A daemon that was killed while it connected a running container has written the endpoint and made no link."""
+        bridged = {network.id for network in self._directory.networks() if network.driver is Driver.BRIDGE}
+        endpoints = [endpoint for endpoint in self._directory.endpoints() if endpoint.network_id in bridged]
+        for endpoint in await asyncio.to_thread(self._wiring.half_plugged, endpoints):
+            self._directory.delete_endpoint(endpoint.id)
 
     async def close(self) -> None:
         """Stops what runs in this process. Live containers keep their network; without any, nothing of ours stays."""
