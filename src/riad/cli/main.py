@@ -20,6 +20,7 @@ COMMANDS = {
     "releases": ("riad.cli.rollback:releases", "List what was released to a project's environments."),
     "rollback": ("riad.cli.rollback:rollback", "Put an earlier release of a project back in service."),
     "token": ("riad.cli.token:token", "Create, list and revoke access tokens."),
+    "build": ("riad.cli.build:build", "Build an image from a Dockerfile on the engine, without a docker client."),
     "base": ("riad.cli.base:base", "Make base images from the distribution's package mirror."),
     "engine": ("riad.cli.engine.group:engine", "Run the container engine alone (speaks the Docker Engine API)."),
     "docker": ("riad.cli.docker.group:docker", "The docker command on Riad's engine, with what Docker cannot do."),

@@ -68,20 +68,25 @@ class Images:
 
     async def build(
         self,
-        context: Body,
+        context: Body | None,
         *,
         tags: Sequence[str] = (),
         dockerfile: str = "Dockerfile",
-        arguments: Mapping[str, str] | None = None,
+        arguments: Mapping[str, str | None] | None = None,
         labels: Mapping[str, str] | None = None,
+        options: Mapping[str, str] | None = None,
         on_progress: OnProgress | None = None,
     ) -> str:
-        """Builds a tar context with the classic builder; returns the image id. INTERNAL with the build's error."""
+        """Builds a tar context with the classic builder; returns the image id. INTERNAL with the build's error.
+
+        `options` are further parameters of the request; without a context they name a `remote` one.
+        """
         query = [
             ("dockerfile", dockerfile),
             ("buildargs", json.dumps(dict(arguments or {}))),
             ("labels", json.dumps(dict(labels or {}))),
             *(("t", tag) for tag in tags),
+            *(options or {}).items(),
         ]
         path = "/build?" + "&".join(f"{key}={quote(value, safe='')}" for key, value in query)
         seen = await self._follow("POST", path, body=context, on_progress=on_progress)

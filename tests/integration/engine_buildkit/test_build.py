@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 from pathlib import Path
 
 import pytest
 
 from build_bench import Opened, Workbench, context
-from buildkit_client import Folder
+from buildkit_client import BuildKitClient, Folder
 from elsewhere import git_server, served
 from riad.engine.buildkit.grpc import CallFailed
 
@@ -170,3 +171,56 @@ async def test_findings_are_warnings_or_errors_as_the_dockerfile_says(bench: Wor
     assert [warning.short.decode().split(":")[0] for warning in warnings] == ["StageNameCasing", "JSONArgsRecommended"]
     with pytest.raises(CallFailed, match="lint violation found for rules: JSONArgsRecommended, StageNameCasing"):
         await bench.buildkit.build({"Dockerfile": b"# check=error=true\n" + text})
+
+
+async def test_a_stage_may_stand_on_a_named_folder(bench: Workbench) -> None:
+    folder = Folder({"etc/made": b"by hand", "a": b"1"})
+    await bench.buildkit.build(
+        {"Dockerfile": b"FROM root\nENV A=1\n"}, folders={"root": folder}, attrs={"context:root": "local:root"}
+    )
+    async with bench.root(bench.built()) as root:
+        assert (root / "etc/made").read_text() == "by hand"
+
+
+async def test_stages_that_do_not_need_each_other_run_side_by_side(bench: Workbench) -> None:
+    meeting = b"--mount=type=cache,target=/meet"
+    wait = b"i=0; until test -e /meet/%s; do sleep 0.05; i=$((i+1)); test $i -lt 400 || exit 1; done"
+    text = (
+        b"FROM base:1 AS one\nRUN " + meeting + b" touch /meet/one; " + wait % b"two" + b"; echo 1 > /one\n"
+        b"FROM base:1 AS two\nRUN " + meeting + b" touch /meet/two; " + wait % b"one" + b"; echo 2 > /two\n"
+        b"FROM base:1\nCOPY --from=one /one /\nCOPY --from=two /two /\n"
+    )
+    await bench.buildkit.build({"Dockerfile": text})
+    async with bench.root(bench.built()) as root:
+        assert (root / "one").exists() and (root / "two").exists()
+
+
+async def test_the_same_step_of_builds_at_the_same_time_runs_once(bench: Workbench) -> None:
+    text = b"FROM base:1\nRUN --mount=type=cache,target=/c echo x >> /c/count; sleep 0.3; cp /c/count /count\n"
+    both = [bench.buildkit.build({"Dockerfile": text}), BuildKitClient(bench.engine.socket).build({"Dockerfile": text})]
+    first, second = await asyncio.gather(*both)
+    assert first.response == second.response
+    async with bench.root(bench.built()) as root:
+        assert (root / "count").read_text() == "x\n"
+
+
+async def test_a_client_that_leaves_ends_its_build(bench: Workbench) -> None:
+    started = asyncio.Event()
+    text = b"FROM base:1\nRUN --mount=type=secret,id=s sleep 60\n"
+
+    class Asked(dict[str, bytes]):
+        def __contains__(self, name: object) -> bool:
+            started.set()
+            return True
+
+        def __getitem__(self, name: str) -> bytes:
+            return b"x"
+
+    build = asyncio.ensure_future(bench.buildkit.build({"Dockerfile": text}, secret=Asked(s=b"x")))
+    await started.wait()
+    build.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await build
+    async with asyncio.timeout(20):
+        while bench.left_behind():
+            await asyncio.to_thread(Path("/proc/mounts").read_text)

@@ -11,7 +11,7 @@ from riad.dockerfile.parse import parse_trigger
 from riad.engine.build import keys
 from riad.engine.build.bases import Bases
 from riad.engine.build.errors import located
-from riad.engine.build.plan import PlannedStage
+from riad.engine.build.plan import Named, PlannedStage
 from riad.engine.build.progress import (
     StepFailed,
     StepFinished,
@@ -83,6 +83,10 @@ class StageRun:
             triggers = tuple(_safe_trigger(trigger, self.planned) for trigger in state.config.on_build)
         if state.config.on_build:
             state = state.with_config(replace(state.config, on_build=()))
+        if self.planned.files is not None:
+            with self._located(base):
+                state = await self._steps.perform(*_whole(self.planned, state, self.planned.files))
+            shown = _short(state)
         await self._tell(StepFinished(shown))
         if triggers:
             await self._tell(TriggersStarted(len(triggers)))
@@ -130,6 +134,13 @@ class StageRun:
             yield
         except Fault as fault:
             raise located(fault, instruction.line, instruction.end_line) from None
+
+
+def _whole(planned: PlannedStage, state: StageState, files: Named) -> tuple[Instruction, StageState, PlannedStage]:
+    """A stage that stands on a named folder begins with all its files."""
+    line = planned.stage.base.line
+    copy = Copy(line=line, text=planned.stage.base.text, sources=("/",), target="/", from_=files.name)
+    return copy, state, replace(planned, sources={**planned.sources, files.name: files})
 
 
 def _short(state: StageState) -> str:

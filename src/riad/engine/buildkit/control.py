@@ -99,8 +99,8 @@ class Control:
         return job.outcomes.get(refs[0].id) if refs and refs[0] else None
 
     async def _status(self, request: StatusRequest, call: Call) -> None:
-        job = await self.jobs.get(request.ref)
-        async for news in job.reporter.follow():
+        reporter = await self.jobs.progress(request.ref)
+        async for news in reporter.follow():
             await call.reply(news)
 
     async def _disk_usage(self, request: DiskUsageRequest, _: Call) -> DiskUsageResponse:

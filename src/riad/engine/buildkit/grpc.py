@@ -6,6 +6,7 @@ carries what else a client shows (the place in the Dockerfile).
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import enum
 import urllib.parse
@@ -158,6 +159,9 @@ class Client:
             await stream.finish()
             answer = await stream.receive()
             await self.result(stream)
+        except asyncio.CancelledError:
+            await self.abandon(stream)
+            raise
         finally:
             self._connection.forget(stream)
         return decode(kind, answer or b"")

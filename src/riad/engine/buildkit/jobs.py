@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Mapping
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from riad.engine.build.solve import Solved
 from riad.engine.buildkit.grpc import CallFailed, Code
@@ -21,6 +23,8 @@ from riad.engine.buildkit.status import Reporter
 from riad.kernel.clock import Clock
 
 _WAIT = 10.0
+_REMEMBERED = 32
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +65,7 @@ class Jobs:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._running: dict[str, Job] = {}
+        self._ended: OrderedDict[str, Reporter] = OrderedDict()
         self._begun = asyncio.Condition()
 
     @asynccontextmanager
@@ -79,12 +84,28 @@ class Jobs:
             finally:
                 del self._running[request.ref]
                 reporter.close()
+                self._ended[request.ref] = reporter
+                while len(self._ended) > _REMEMBERED:
+                    self._ended.popitem(last=False)
+
+    async def progress(self, ref: str) -> Reporter:
+        """Of a job, also of one that ended before its client could ask. Raises NOT_FOUND."""
+        ended = self._ended.get(ref)
+        return ended if ended is not None else await self._get(ref, lambda: self._progress(ref))
+
+    def _progress(self, ref: str) -> Reporter | None:
+        job = self._running.get(ref)
+        return self._ended.get(ref) if job is None else job.reporter
 
     async def get(self, ref: str) -> Job:
         """Waits for a job that its client is just beginning. Raises NOT_FOUND."""
+        return await self._get(ref, lambda: self._running.get(ref))
+
+    async def _get(self, ref: str, look: Callable[[], T | None]) -> T:
         try:
             async with asyncio.timeout(_WAIT), self._begun:
-                await self._begun.wait_for(lambda: ref in self._running)
-                return self._running[ref]
+                while (found := look()) is None:
+                    await self._begun.wait()
+                return found
         except TimeoutError:
             raise CallFailed(Code.NOT_FOUND, f"no such job {ref}") from None
