@@ -4,8 +4,9 @@
     python bench/engine.py               every row of `engine_rows.ROWS`
     python bench/engine.py --only run,exec --repeat 20 --peers riad,dockerd
 
-Each engine runs in a room of its own (see `peers`). A row's repetitions go round the engines, so that noise meets all
-alike; medians are compared with dockerd's. Says for each row whether its bar is met, and ends with 1 where one is not.
+Each engine runs in a room of its own (see `peers`). A row's repetitions go round the engines, each time begun by
+another, so that noise meets all alike; medians are compared with dockerd's. Says for each row whether its bar is met,
+and ends with 1 where one is not.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import contextlib
 import json
 import statistics
 import sys
+import time
 from pathlib import Path
 
 import engine_rows
@@ -22,6 +24,8 @@ import peers
 from engine_rows import Row
 
 REFERENCE = "dockerd"
+_SETTLE = 0.2
+"""Seconds before each sample: what an engine still tidies up must not be the next one's loss."""
 
 
 def options(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -74,7 +78,9 @@ def measure(row: Row, engines: list[engine_rows.Engine], repeat: int) -> dict[st
             print(f"{row.name}: {engine.name} is left out: {error}", file=sys.stderr)
     try:
         for number in range(repeat + row.warm):
-            for engine in list(able):
+            turn = number % max(1, len(able))
+            for engine in [*able[turn:], *able[:turn]]:
+                time.sleep(_SETTLE)
                 try:
                     value = row.once(engine)
                 except engine_rows.RefusedError as error:

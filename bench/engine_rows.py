@@ -260,7 +260,7 @@ ROWS = (
     Row("many", f"{MANY} at once, until all have exited", "ms", 0.50, _at_once, repeat=5),
     Row("exec", "exec of true", "ms", 0.75, lambda e: e.timed("exec", "box", "true"), before=_sleeper),
     Row("ps", "ps -a, 500 containers known", "ms", 1.0, lambda e: e.timed("ps", "-a"), before=_many_known),
-    Row("inspect", "inspect, 500 containers known", "ms", 1.0, lambda e: e.timed("inspect", "c250"),
+    Row("inspect", "inspect, 500 containers known", "ms", 1.0, lambda e: e.timed("inspect", f"c{e.containers // 2}"),
         before=_many_known),
     Row("publish", "start with port 500 of 500", "ms", 0.3, _with_one_more_port, repeat=9, before=_many_ports),
     Row("request", "a request through port 500 of 500", "ms", 1.0, _request, repeat=9, before=_served_port),
