@@ -234,9 +234,11 @@ class Registry:
         if self._authorization and urlsplit(url).netloc == urlsplit(self._base).netloc:
             sent["Authorization"] = self._authorization
         body = data() if data is not None else None
-        return await self._session.request(method, url, headers=sent, data=body, ssl=self._tls())
+        return await self._session.request(method, url, headers=sent, data=body, ssl=self._tls(url))
 
-    def _tls(self) -> ssl.SSLContext:
+    def _tls(self, url: str) -> ssl.SSLContext | bool:
+        if not url.startswith("https"):
+            return True  # reading the host's authorities takes longer than a small push
         if self._context is None:
             self._context = tls_context(self.place.certificates, self.place.host, insecure=self.place.insecure)
         return self._context
@@ -297,7 +299,7 @@ class Registry:
                 "scope": " ".join(self._scopes),
                 **dict(parameters),
             }
-            request = self._session.post(challenge.realm, data=form, ssl=self._tls())
+            request = self._session.post(challenge.realm, data=form, ssl=self._tls(challenge.realm))
         else:
             parameters += [("scope", scope) for scope in self._scopes]
             headers = {}
@@ -306,7 +308,9 @@ class Registry:
             if credentials.username:
                 parameters.append(("account", credentials.username))
                 headers["Authorization"] = credentials.basic()
-            request = self._session.get(challenge.realm, params=parameters, headers=headers, ssl=self._tls())
+            request = self._session.get(
+                challenge.realm, params=parameters, headers=headers, ssl=self._tls(challenge.realm)
+            )
         async with request as answer:
             body = await _bounded(answer, 1 << 20)
             if answer.status >= 400:
