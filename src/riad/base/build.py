@@ -28,6 +28,7 @@ from riad.kernel.faults import Fault, Kind, unavailable
 from riad.kernel.process import run
 
 _FINISH = Path(__file__).with_name("finish.sh")
+_SERVICES = Path(__file__).with_name("services.sh")
 _APT_HELPER = "/usr/lib/apt/apt-helper"
 _MERGED_USR = Path("/usr/share/mmdebstrap/hooks/maybe-merged-usr")
 _LONGEST = 1800.0  # seconds
@@ -49,12 +50,13 @@ class Ingredients:
     def key(self) -> str:
         """Sixteen hexadecimal digits."""
         parts = (
-            repr(self.recipe),
+            self.recipe.text(),
             *(source.line() for source in self.sources),
             host.fingerprint(self.authorities),
             os.uname().machine,
             _FINISH.read_text(),
             repr(_LEFT_OUT),
+            *([_SERVICES.read_text()] if self.recipe.service is not None else []),
         )
         return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
 
@@ -137,6 +139,7 @@ def command(wanted: Ingredients, target: Path) -> list[str]:
         *([f"--include={','.join(packages)}"] if packages else []),
         f"--essential-hook={finish} no_services",
         f"--customize-hook={finish} {' '.join(steps)}",
+        *([f'--customize-hook=sh {shlex.quote(str(_SERVICES))} "$1" {recipe.service.step}'] if recipe.service else []),
         recipe.release.codename,
         str(target),
         "-",

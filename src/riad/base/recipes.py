@@ -7,7 +7,7 @@ What a version is made of is the distribution release that has it: Python 3.11 i
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from riad.kernel.faults import Fault, Kind
 from riad.oci.reference import DOCKER_HUB, Reference
@@ -27,6 +27,15 @@ class Release:
     python: str
     node: str
     docker: str
+    postgres: str
+    redis: str
+    nginx: str
+
+    def __repr__(self) -> str:
+        # Part of the keys of what is kept: it names a release and need not say what else that has.
+        languages = f"python={self.python!r}, node={self.node!r}, docker={self.docker!r}"
+        release = f"distribution={self.distribution!r}, codename={self.codename!r}, version={self.version!r}"
+        return f"Release({release}, {languages})"
 
     def __str__(self) -> str:
         return f"{self.distribution} {self.version} ({self.codename})"
@@ -34,12 +43,38 @@ class Release:
 
 # The newest first. `docker` is the package that has the client.
 RELEASES = (
-    Release("debian", "trixie", "13", "3.13", "20", "docker-cli"),
-    Release("debian", "bookworm", "12", "3.11", "18", "docker.io"),
-    Release("debian", "bullseye", "11", "3.9", "12", "docker.io"),
-    Release("ubuntu", "noble", "24.04", "3.12", "18", "docker.io"),
-    Release("ubuntu", "jammy", "22.04", "3.10", "12", "docker.io"),
+    Release("debian", "trixie", "13", "3.13", "20", "docker-cli", "17", "8", "1.26"),
+    Release("debian", "bookworm", "12", "3.11", "18", "docker.io", "15", "7", "1.22"),
+    Release("debian", "bullseye", "11", "3.9", "12", "docker.io", "13", "6", "1.18"),
+    Release("ubuntu", "noble", "24.04", "3.12", "18", "docker.io", "16", "7", "1.24"),
+    Release("ubuntu", "jammy", "22.04", "3.10", "12", "docker.io", "14", "6", "1.18"),
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """What makes a base image a service, as the well-known image of its name has it. `step` is one of `services.sh`."""
+
+    step: str
+    ports: tuple[str, ...]
+    entrypoint: tuple[str, ...] = ("docker-entrypoint.sh",)
+    volumes: tuple[str, ...] = ()
+    workdir: str = ""
+    stop_signal: str = ""
+
+    def changes(self) -> list[str]:
+        """Dockerfile lines."""
+        return [
+            *([f"ENTRYPOINT [{_words(self.entrypoint)}]"] if self.entrypoint else []),
+            *(f"EXPOSE {port}" for port in self.ports),
+            *(f"VOLUME {volume}" for volume in self.volumes),
+            *([f"WORKDIR {self.workdir}"] if self.workdir else []),
+            *([f"STOPSIGNAL {self.stop_signal}"] if self.stop_signal else []),
+        ]
+
+
+def _words(words: tuple[str, ...]) -> str:
+    return ", ".join(f'"{word}"' for word in words)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +88,7 @@ class Recipe:
     steps: tuple[str, ...] = ()
     env: tuple[tuple[str, str], ...] = ()
     command: tuple[str, ...] = ("bash",)
+    service: Service | None = None
 
     @property
     def name(self) -> str:
@@ -63,8 +99,14 @@ class Recipe:
         env = (("PATH", _PATH), *self.env)
         if extra_authorities:
             env += tuple((name, _CA_FILE) for name in _CA_VARIABLES)
-        words = ", ".join(f'"{word}"' for word in self.command)
-        return [*(f'ENV {name}="{value}"' for name, value in env), f"CMD [{words}]", f"LABEL riad.base={key}"]
+        service = self.service.changes() if self.service is not None else []
+        lines = [f'ENV {name}="{value}"' for name, value in env]
+        return [*lines, *service, f"CMD [{_words(self.command)}]", f"LABEL riad.base={key}"]
+
+    def text(self) -> str:
+        """All that it says, for the key of what is made of it."""
+        plain = replace(self, service=None)
+        return repr(plain).replace(", service=None)", ")") + (repr(self.service) if self.service is not None else "")
 
 
 def offered(distribution: str, codename: str) -> list[Recipe]:
@@ -161,5 +203,43 @@ def _of(release: Release) -> list[Recipe]:
             steps=() if release.docker == "docker-cli" else ("docker_client",),
             env=language,
             command=("sh",),
+        ),
+        *_services(release),
+    ]
+
+
+def _services(release: Release) -> list[Recipe]:
+    data = "/var/lib/postgresql/data"
+    path = f"/usr/lib/postgresql/{release.postgres}/bin:{_PATH}"
+    return [
+        Recipe(
+            "postgres",
+            release.postgres,
+            release,
+            packages=(f"postgresql-{release.postgres}", "ca-certificates"),
+            env=(
+                ("PATH", path),
+                ("LANG", "C.UTF-8"),
+                ("PGDATA", data),
+                ("PG_MAJOR", release.postgres),
+            ),
+            command=("postgres",),
+            service=Service("postgres", ("5432/tcp",), volumes=(data,), stop_signal="SIGINT"),
+        ),
+        Recipe(
+            "redis",
+            release.redis,
+            release,
+            packages=("redis-server",),
+            command=("redis-server",),
+            service=Service("redis", ("6379/tcp",), volumes=("/data",), workdir="/data"),
+        ),
+        Recipe(
+            "nginx",
+            release.nginx,
+            release,
+            packages=("nginx-light", "ca-certificates"),
+            command=("nginx", "-g", "daemon off;"),
+            service=Service("nginx", ("80/tcp",), entrypoint=(), stop_signal="SIGQUIT"),
         ),
     ]

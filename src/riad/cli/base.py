@@ -13,6 +13,7 @@ import click
 
 if TYPE_CHECKING:
     from riad.base.build import Ingredients, Kept
+    from riad.base.recipes import Recipe
     from riad.dockerclient.client import DockerClient
     from riad.oci.reference import Reference
 
@@ -32,7 +33,7 @@ def base() -> None:
 @click.option("--keep-only", is_flag=True, help="Only make and keep it; hand it to no engine.")
 @click.option("--json", "as_json", is_flag=True)
 def build(names: tuple[str, ...], *, refresh: bool, host: str | None, keep_only: bool, as_json: bool) -> None:
-    """Make NAME (python:3.11, debian:bookworm, node:18, docker:cli, …) and load it into the engine.
+    """Make NAME (python:3.11, debian:bookworm, postgres:15, redis:7, docker:cli, …) and load it into the engine.
 
     What was made is kept and used again. `riad base list` shows which names can be made on this host.
     """
@@ -49,6 +50,50 @@ def build(names: tuple[str, ...], *, refresh: bool, host: str | None, keep_only:
     with _progress(quiet=as_json) as tell:
         done = asyncio.run(_build_all(wanted, engine, tell, refresh=refresh))
     _show(done, as_json=as_json)
+
+
+@base.command()
+@click.argument("names", nargs=-1, metavar="[NAME[:TAG]]...")
+@click.option("--host", help="The engine to hand it to: unix://PATH or tcp://HOST:PORT. [DOCKER_HOST]")
+@click.option("--keep-only", is_flag=True, help="Only make and keep it; hand it to no engine.")
+@click.option("--check", is_flag=True, help="Only tell what is newer; end with 1 where something is.")
+def update(names: tuple[str, ...], *, host: str | None, keep_only: bool, check: bool) -> None:
+    """Make kept base images anew whose packages the mirror has newer: all, or NAME.
+
+    An image with nothing newer is not touched: its digest stays, and with it every layer built on it.
+    """
+    from riad.base import host as here
+    from riad.base.build import ingredients, kept
+    from riad.base.recipes import find, offered
+    from riad.oci.reference import parse_reference
+
+    folder, mine = cache_folder(), here.distribution()
+    made = [find(parse_reference(name).with_default_tag(), *mine) for name in names] or offered(*mine)
+    chosen = [(recipe, wanted, found) for recipe in made if (found := kept(folder, wanted := ingredients(recipe)))]
+    stale = asyncio.run(_stale(chosen))
+    if not stale:
+        click.echo(f"{len(chosen)} kept, nothing is newer on the package mirror")
+    if check or not stale:
+        raise SystemExit(1 if stale else 0)
+    wanted_ = [(parse_reference(recipe.name), wanted) for recipe, wanted in stale]
+    with _progress(quiet=False) as tell:
+        engine = None if keep_only else host or _engine()
+        done = asyncio.run(_build_all(wanted_, engine, tell, refresh=True))
+    _show(done, as_json=False)
+
+
+async def _stale(chosen: Sequence[tuple[Recipe, Ingredients, Kept]]) -> list[tuple[Recipe, Ingredients]]:
+    """Those with something newer, which is told."""
+    from riad.base.update import upgrades
+
+    stale = []
+    for recipe, wanted, found in chosen:
+        newer = await upgrades(found, wanted)
+        for one in newer:
+            click.echo(f"{recipe.name}: {one.package} {one.before} → {one.after}")
+        if newer:
+            stale.append((recipe, wanted))
+    return stale
 
 
 @base.command("list")

@@ -9,6 +9,7 @@ import pytest
 from riad.base import recipes
 from riad.base.build import Ingredients, command, environment, release_epoch
 from riad.base.host import Source, fingerprint, parse_os_release, parse_uris, sources_for
+from riad.base.update import Upgrade, parse
 from riad.kernel.faults import Fault, Kind
 from riad.oci.reference import parse_reference
 
@@ -132,3 +133,34 @@ def test_os_release_is_read_with_and_without_quotes() -> None:
         "ID": "debian",
         "VERSION_CODENAME": "trixie",
     }
+
+
+@pytest.mark.parametrize(
+    ("name", "lines"),
+    [
+        ("postgres:15", ['ENTRYPOINT ["docker-entrypoint.sh"]', "EXPOSE 5432/tcp", "STOPSIGNAL SIGINT"]),
+        ("redis:7", ["EXPOSE 6379/tcp", "VOLUME /data", "WORKDIR /data", 'CMD ["redis-server"]']),
+        ("nginx:latest", ["EXPOSE 80/tcp", 'CMD ["nginx", "-g", "daemon off;"]']),
+    ],
+)
+def test_services_are_what_the_well_known_images_are(name: str, lines: list[str]) -> None:
+    recipe = recipes.find(parse_reference(name), "debian", "bookworm")
+    changes = recipe.changes(key="k", extra_authorities=False)
+    assert [line for line in lines if line not in changes] == []
+
+
+def test_what_a_release_has_besides_does_not_change_what_is_kept() -> None:
+    recipe = recipes.find(parse_reference("debian:bookworm"), "debian", "bookworm")
+    assert recipe.text() == (
+        "Recipe(family='debian', tag='bookworm', release=Release(distribution='debian', codename='bookworm', "
+        "version='12', python='3.11', node='18', docker='docker.io'), packages=(), steps=(), env=(), command=('bash',))"
+    )
+
+
+def test_only_packages_that_get_newer_are_upgrades() -> None:
+    simulated = """Reading package lists...
+Inst libssl3 [3.0.15-1] (3.0.16-1 Debian-Security:12 [amd64])
+Inst new-one (1.0 Debian:12 [amd64])
+Conf libssl3 (3.0.16-1 Debian-Security:12 [amd64])
+"""
+    assert parse(simulated) == [Upgrade("libssl3", "3.0.15-1", "3.0.16-1")]
