@@ -230,7 +230,7 @@ def registries(folder: Path) -> bool:
     for number in range(CLIENTS):
         files.append(folder / f"layer-{number}")
         files[-1].write_bytes(os.urandom(LAYER))
-    basic = "Basic " + base64.b64encode(b"root:bench-bench").decode()
+    basic = "Basic " + base64.b64encode(b"root:bench-bench-token").decode()
     with riad_registry(folder) as process:
         times: dict[str, list[list[float]]] = {"push": [[], []], "pull": [[], []]}
         for turn in range(3):

@@ -190,7 +190,7 @@ class Layers:
     async def collect(self) -> int:
         """Removes every layer that nothing needs; returns the bytes that the disk gets back."""
         doomed = [row for row in self._store.unused_layers() if row.diff_id not in self._pins]
-        archives = sum(on_disk(path) for row in doomed for path in self._archives(row.diff_id))
+        archives = sum(on_disk(path) for row in doomed for path in self._archives(row))
         graves = [self._bury(row) for row in doomed]
         freed = 0
         for grave in graves:
@@ -217,17 +217,16 @@ class Layers:
 
     def places(self) -> dict[Digest, tuple[Path, tuple[Path, ...]]]:
         """Of every layer its directory and the archives that are kept of it."""
-        return {
-            row.diff_id: (self._folder / str(row.number), self._archives(row.diff_id)) for row in self._store.layers()
-        }
+        return {row.diff_id: (self._folder / str(row.number), self._archives(row)) for row in self._store.layers()}
 
     def pinned(self, diff_id: Digest) -> bool:
         """Work that goes on now needs it."""
         return diff_id in self._pins
 
-    def _archives(self, diff_id: Digest) -> tuple[Path, ...]:
-        found = (self.blobs.find(blob.digest) for blob in self._store.blobs_of(diff_id))
-        return tuple(path for path in found if path is not None)
+    def _archives(self, row: LayerRow) -> tuple[Path, ...]:
+        found = (self.blobs.find(blob.digest) for blob in self._store.blobs_of(row.diff_id))
+        frames = self._frames / str(row.number)
+        return (*(path for path in found if path is not None), *([frames] if frames.exists() else []))
 
     def _layer(self, row: LayerRow) -> Layer:
         return Layer(row.diff_id, row.size, self._folder / str(row.number))

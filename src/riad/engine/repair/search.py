@@ -48,6 +48,7 @@ def _on_disk(known: Known, places: Places, older_than: float | None) -> list[Orp
     data, run = places.data, places.run
     found = of_folder("container folder", data / "containers", known.containers)
     found += of_folder("layer", data / "layers", known.layers)
+    found += of_folder("layer's frame", data / "frames", known.layers)
     for algorithm in (data / "blobs").iterdir() if (data / "blobs").is_dir() else ():
         known_here = {name.partition(":")[2] for name in known.blobs if name.startswith(f"{algorithm.name}:")}
         found += of_folder("blob", algorithm, known_here)
