@@ -41,7 +41,8 @@ class About:
 
 def routes(*, engine: Engine, events: Events, about: About) -> list[web.RouteDef]:
     async def ping(request: web.Request) -> web.Response:
-        headers = {"Cache-Control": "no-cache, no-store, must-revalidate", "Pragma": "no-cache", "Builder-Version": "2"}
+        # Clients from 18.09 to 22 take 2 for the promise of `/build?version=2`; newer ones ask buildx in any case.
+        headers = {"Cache-Control": "no-cache, no-store, must-revalidate", "Pragma": "no-cache", "Builder-Version": "1"}
         headers["Swarm"] = "inactive"
         if request.method == "HEAD":
             return web.Response(headers={**headers, "Content-Length": "0"}, content_type="text/plain")
