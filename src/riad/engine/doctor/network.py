@@ -48,7 +48,7 @@ def _bridge_and_pair(inside: Netlink, place: Path) -> Finding:
 def _rules() -> Finding:
     nft = Nftables()
     try:
-        nft.run(ruleset.whole("riad_trial", []) + "delete table ip riad_trial\n")
+        nft.run(ruleset.whole("riad_trial", []) + ruleset.gone("riad_trial"))
     except Fault as fault:
         return problem(
             "firewall rules", fault.message, "modprobe nf_tables nft_chain_nat nft_fib_ipv4, or a newer kernel"
@@ -71,8 +71,8 @@ def findings() -> Iterator[Finding]:
             yield warning(
                 "forward policy",
                 "the host's iptables FORWARD chain drops what nobody accepts",
-                "iptables -I DOCKER-USER -i riad-+ -j ACCEPT; iptables -I DOCKER-USER -o riad-+ -j ACCEPT (br-+ for "
-                "networks of your own; FORWARD where there is no DOCKER-USER)",
+                "nothing, where dockerd made it: the engine adds its accepts to DOCKER-USER; else iptables -I FORWARD "
+                "-i riad-+ -j ACCEPT; iptables -I FORWARD -o riad-+ -j ACCEPT (br-+ for networks of your own)",
             )
         yield from tables(nft.run("list tables"))
     finally:
