@@ -35,17 +35,18 @@ ANOTHER = 1
 
 
 @pytest.mark.parametrize(
-    ("messages", "thread", "expected"),
+    ("messages", "ours", "expected"),
     [
-        ([about(NEW_RULE, "filter")], ANOTHER, True),
-        ([about(NEW_RULE, "filter")], threading.get_native_id(), False),
-        ([about(NEW_ELEMENT, "riad_other")], ANOTHER, False),
-        ([about(DELETE_TABLE, "riad_mine")], ANOTHER, True),
-        ([about(NEW_ELEMENT, "riad_other"), about(NEW_RULE, "filter")], ANOTHER, True),
-        ([], ANOTHER, True),
+        ([about(NEW_RULE, "filter")], False, True),
+        ([about(NEW_RULE, "filter")], True, False),
+        ([about(NEW_ELEMENT, "riad_other")], False, False),
+        ([about(DELETE_TABLE, "riad_mine")], False, True),
+        ([about(NEW_ELEMENT, "riad_other"), about(NEW_RULE, "filter")], False, True),
+        ([], False, True),
     ],
 )
-def test_transactions_of_others_are_news(messages: list[bytes], thread: int, expected: bool) -> None:
+def test_transactions_of_others_are_news(messages: list[bytes], ours: bool, expected: bool) -> None:
+    thread = threading.get_native_id() if ours else ANOTHER
     together, apart = Transactions("riad_mine", "riad_"), Transactions("riad_mine", "riad_")
     assert together.concern(b"".join(messages) + ends(thread)) is expected
     assert [apart.concern(each) for each in [*messages, ends(thread)]][-1] is expected
