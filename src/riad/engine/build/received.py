@@ -14,7 +14,6 @@ import secrets
 import shutil
 from collections import OrderedDict
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -22,6 +21,9 @@ from riad.dockerfile.ignore import IgnoreFile, Pattern
 from riad.engine.build.tree import Kind, Node, send
 
 _REMEMBERED = 8
+"""Folders that are kept in memory."""
+_FOLDERS = 64
+"""Folders that are kept at all."""
 _FORMAT = 1
 EMPTY = hashlib.sha256(b"").hexdigest()
 
@@ -129,6 +131,7 @@ class Folders:
         self._root = root
         self._recent: OrderedDict[str, dict[bytes, Entry]] = OrderedDict()
         self._users = 0
+        self._changed = True
 
     @property
     def packs(self) -> Path:
@@ -146,6 +149,7 @@ class Folders:
 
     def leave(self) -> None:
         self._users -= 1
+        self.tidy()
 
     def known(self, key: str) -> dict[bytes, Entry]:
         """The entries of the folder `key` by the bytes they were announced in; empty for a new one. Blocking."""
@@ -165,6 +169,7 @@ class Folders:
 
     def remember(self, key: str, entries: dict[bytes, Entry], *, changed: bool) -> None:
         """From now on that is the folder. Blocking where `changed`."""
+        self._changed = self._changed or changed
         if not key:
             return
         self._recent[key] = entries
@@ -176,6 +181,9 @@ class Folders:
             fresh = self._root / f"{secrets.token_hex(8)}.new"
             fresh.write_text(json.dumps(value))
             os.replace(fresh, self._index(key))
+            packs = {entry.content.pack for entry in entries.values() if entry.content is not None}
+            self._index(key).with_suffix(".packs").write_text("\n".join(packs))
+            self._changed = True
 
     def clear(self) -> int:
         """Forgets all folders while no build reads one; returns the bytes freed. Blocking."""
@@ -188,15 +196,19 @@ class Folders:
         return freed
 
     def tidy(self) -> None:
-        """Removes packs that no folder uses any more. Blocking; does nothing while a build reads."""
-        if self._users:
+        """Removes packs that no folder uses any more, and forgets folders beyond the newest; nothing while a build
+        reads. Quick: what a folder uses is listed beside it.
+        """
+        if self._users or not self._changed:
             return
-        used: set[str] = set()
-        for index in self._root.glob("*.json"):
-            with suppress(OSError, ValueError, KeyError):
-                used |= {fields[8] for _, fields in json.loads(index.read_bytes())["entries"]}
-        for pack in self.packs.iterdir() if self.packs.exists() else ():
-            if pack.name not in used:
+        self._changed = False
+        lists = sorted(self._root.glob("*.packs"), key=lambda path: path.stat().st_mtime, reverse=True)
+        for old in lists[_FOLDERS:]:
+            old.unlink(missing_ok=True)
+            old.with_suffix(".json").unlink(missing_ok=True)
+        used = {name for path in lists[:_FOLDERS] for name in path.read_text().split()}
+        for pack in self.packs.iterdir():
+            if pack.name not in used and pack.suffix != ".part":
                 pack.unlink(missing_ok=True)
 
     def _index(self, key: str) -> Path:
