@@ -11,6 +11,7 @@ from engine_fixture import RunningEngine, Said
 
 _FOLDERS = (
     *os.environ.get("RIAD_CLI_PLUGINS", "").split(":"),
+    str(Path(__file__).parent.parent / ".cache/peers/root/usr/libexec/docker/cli-plugins"),  # bench/peers.py fetch
     str(Path.home() / ".docker/cli-plugins"),
     "/usr/libexec/docker/cli-plugins",
     "/usr/lib/docker/cli-plugins",

@@ -239,7 +239,6 @@ async def test_docker_py_builds_and_reads_errors(engine: Engine, app: Path) -> N
             with pytest.raises(docker.errors.BuildError) as caught:
                 client.images.build(path=str(app))
             assert "returned a non-zero code: 4" in str(caught.value)
-            assert client.api.prune_builds()["SpaceReclaimed"] >= 0
             return image, list(lines)
         finally:
             client.close()

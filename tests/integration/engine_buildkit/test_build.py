@@ -12,6 +12,7 @@ from build_bench import Opened, Workbench, context
 from buildkit_client import BuildKitClient, Folder
 from elsewhere import git_server, served
 from riad.engine.buildkit.grpc import CallFailed
+from riad.engine.buildkit.messages.control import Exporter
 
 pytestmark = pytest.mark.root
 
@@ -224,3 +225,11 @@ async def test_a_client_that_leaves_ends_its_build(bench: Workbench) -> None:
     async with asyncio.timeout(20):
         while bench.left_behind():
             await asyncio.to_thread(Path("/proc/mounts").read_text)
+
+
+async def test_what_compose_says_of_its_output_is_understood_and_the_unknown_refused(bench: Workbench) -> None:
+    files = {"Dockerfile": b"FROM base:1\n"}
+    await bench.buildkit.build(files, exporter=Exporter("moby", {"name": "made:1", "load": "true", "push": "false"}))
+    assert bench.engine.images.find("made:1") is not None
+    with pytest.raises(CallFailed, match="output type=moby: surprise=1 is not supported"):
+        await bench.buildkit.build(files, exporter=Exporter("moby", {"surprise": "1"}))

@@ -27,7 +27,7 @@ from riad.oci.reference import Reference, parse_reference
 EXPORTER = "buildkit-attachable-exporter-id"
 """The header that says which of a client's outputs something is for."""
 _SETTINGS = frozenset(
-    {"name", "push", "unpack", "store", "context", "dest", "tar", "buildinfo-attrs", "registry.insecure"}
+    {"name", "push", "load", "unpack", "store", "context", "dest", "tar", "buildinfo-attrs", "registry.insecure"}
 )
 _NO = ("", "false", "0")
 _CHOICES = {
