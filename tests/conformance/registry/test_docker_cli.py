@@ -199,7 +199,8 @@ async def test_prune_takes_only_what_is_unused_and_untagged(engine: ImageEngine)
     assert len(await engine.lines("images", "-q", "-f", "dangling=true")) == 1
     pruned = await engine.lines("image", "prune", "-f")
     assert pruned[0] == "Deleted Images:"
-    assert pruned[-1].startswith("Total reclaimed space: 1B")
+    assert pruned[-1].startswith("Total reclaimed space: ")
+    assert not pruned[-1].endswith(": 0B")
     assert sorted(await engine.lines("images", "--format", "{{.Repository}}")) == ["kept", "moved"]
     await engine.docker("image", "prune", "-af")
     assert await engine.lines("images", "-q") == []

@@ -123,7 +123,7 @@ async def test_prune_leaves_what_is_named_used_or_a_parent(house: House) -> None
     await house.image("moved:1", b"4")
     done, freed = await prune_images(house.images, dangling_only=True, fits=lambda _: True)
     assert done == [Deleted(dangling.id)]
-    assert freed == 1
+    assert freed >= 4096  # what the disk gets back: blocks
     done, _ = await prune_images(house.images, dangling_only=False, fits=lambda image: image.id == named.id)
     assert done == [Untagged("named:1"), Deleted(named.id)]
 
@@ -134,4 +134,4 @@ async def test_a_layer_that_somebody_holds_outlives_its_image(house: House) -> N
     await remove_image(house.images, "a:1")
     assert house.images.layers.get(image.layers[0]).path.exists()
     house.images.layers.release("build:key")
-    assert await house.images.layers.collect() == 1
+    assert await house.images.layers.collect() >= 4096
