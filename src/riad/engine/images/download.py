@@ -11,8 +11,10 @@ import errno
 import os
 import tempfile
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
+from riad.engine.images.ahead import ahead
 from riad.engine.images.compression import bounded, decompressed
 from riad.engine.images.conduit import Conduit
 from riad.engine.images.layers import Arrival, Layers
@@ -113,7 +115,8 @@ def _unpack(layers: Layers, pieces: Iterator[bytes], wanted: BlobRow, file: Path
     """In a thread. Raises INVALID where either digest is another one."""
     kept = _Kept(pieces, wanted, file)
     try:
-        arrival = layers.unpack(bounded(decompressed(iter(kept)), wanted.size), framed=False)
+        with closing(ahead(bounded(decompressed(iter(kept)), wanted.size))) as plain:
+            arrival = layers.unpack(plain, framed=False)
     except Fault:
         kept.drain()  # damage on the way is told as what it is, not as what it makes of the content
         kept.verify()
