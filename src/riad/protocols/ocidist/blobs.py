@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
-from collections.abc import Iterator
+from collections.abc import AsyncIterator
 from typing import BinaryIO
 
 from fastapi import APIRouter, Request, Response
@@ -127,10 +128,23 @@ def byte_range(header: str | None, size: int) -> tuple[int, int] | None:
     return start, min(int(found[2]) + 1, size) if found[2] else size
 
 
-def _pieces(file: BinaryIO, start: int, end: int) -> Iterator[bytes]:
-    with file:
-        file.seek(start)
-        left = end - start
-        while left > 0 and (piece := file.read(min(_PIECE, left))):
+async def _pieces(file: BinaryIO, start: int, end: int) -> AsyncIterator[bytes]:
+    """The next piece is read while the last one is sent."""
+    left = end - start
+    reading = _read(file, start, min(_PIECE, left))
+    try:
+        while left > 0 and (piece := await reading):
             left -= len(piece)
+            reading = _read(file, end - left, min(_PIECE, left))
             yield piece
+    finally:
+        await asyncio.wait([reading])
+        file.close()
+
+
+def _read(file: BinaryIO, offset: int, size: int) -> asyncio.Future[bytes]:
+    def read() -> bytes:
+        file.seek(offset)
+        return file.read(size)
+
+    return asyncio.ensure_future(asyncio.to_thread(read))

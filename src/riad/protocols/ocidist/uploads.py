@@ -1,6 +1,6 @@
 """Blob uploads (OCI distribution 1.1, "Pushing blobs"): POST begins, PATCH adds, PUT ends, GET asks, DELETE gives up.
 
-Bytes go to the part file as they arrive, one megabyte at a time; what was received of a broken connection counts.
+Bytes go to the part file as they arrive, half a megabyte at a time; what was received of a broken connection counts.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from riad.registry.faults import Reason, Refusal
 from riad.registry.names import RepositoryName
 from riad.registry.store import RepositoryRow, UploadRow
 
-_PIECE = 1024 * 1024
+_PIECE = 512 * 1024
 _MOST_HOLDERS = 20
 _RANGE = re.compile(r"(?:bytes[ =])?(\d+)-(\d+)(?:/\d+|/\*)?")
 
