@@ -28,6 +28,12 @@ def test_the_engine_says_who_it_is(client: docker.DockerClient) -> None:
     assert client.info()["OSType"] == "linux"
 
 
+def test_images_are_shown_as_trees(engine: RunningEngine) -> None:
+    told = engine.out("image", "ls", "--tree")
+    assert "linux/" in told
+    assert BASE.partition(":")[0] in told
+
+
 def test_an_old_client_is_served_and_a_too_new_one_is_told(engine: RunningEngine) -> None:
     old = docker.APIClient(base_url=engine.host, version="1.24")
     assert old.containers() == []

@@ -10,6 +10,7 @@ from riad.engine.dockerapi.wire import ZERO_TIME, Shape, moment, parse_moment
 from riad.engine.images.local import Images
 from riad.engine.images.model import Image
 from riad.engine.images.remove import Deleted, Removal, Untagged
+from riad.oci import media
 from riad.oci.config import ContainerConfig
 from riad.oci.digest import Digest
 from riad.oci.reference import Reference
@@ -29,6 +30,33 @@ def summary(image: Image, *, tags: Sequence[Reference] | None = None, shared: in
         "SharedSize": shared,
         "Size": image.size,
     }
+
+
+def manifests(image: Image, images: Images) -> list[Shape]:
+    """ImageManifestSummary (API 1.47) of the one platform that is kept: of the manifests that it came or went by, or
+    of its configuration, which is what names an image that was built or loaded."""
+    known = images.store.manifests(image.id)
+    config = images.config_bytes(image.id)
+    kept = [(row.digest, row.media_type, len(row.body)) for row in known] or [
+        (image.id, media.DOCKER_CONFIG, len(config))
+    ]
+    users = [user.container_id for user in images.users(image.id)]
+    return [
+        {
+            "ID": digest,
+            "Descriptor": {"mediaType": media_type, "digest": digest, "size": size},
+            "Available": True,
+            "Size": {"Content": size, "Total": size + image.size},
+            "Kind": "image",
+            "ImageData": {
+                "Platform": image.config.platform.to_json(),
+                "Containers": users,
+                "Size": {"Unpacked": image.size},
+                "UnpackedSize": image.size,
+            },
+        }
+        for digest, media_type, size in kept
+    ]
 
 
 def shared_sizes(images: Images, chosen: Iterable[Image]) -> dict[Digest, int]:

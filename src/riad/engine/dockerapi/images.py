@@ -10,14 +10,13 @@ from riad.engine.dockerapi.image_filters import LIST_FILTERS, PRUNE_FILTERS, Ima
 from riad.engine.dockerapi.wire import flag, json_response, version_of
 from riad.engine.images.local import Images
 from riad.engine.images.remove import prune_images, remove_image
-from riad.kernel.faults import invalid, unsupported
+from riad.kernel.faults import invalid
 from riad.oci.reference import parse_reference
 
 
 def routes(*, images: Images) -> list[web.RouteDef]:
     async def index(request: web.Request) -> web.Response:
-        if flag(request.query, "manifests"):
-            raise unsupported("manifests: this engine keeps one platform per image; leave the parameter out")
+        with_manifests = flag(request.query, "manifests") and version_of(request) >= (1, 47)
         filters = parse_filters(request.query.get("filters"), known=LIST_FILTERS)
         chosen = ImageFilter(filters, images, now=images.clock.now())
         parents = images.store.parents()
@@ -33,6 +32,7 @@ def routes(*, images: Images) -> list[web.RouteDef]:
             [
                 image_shapes.summary(image, tags=chosen.tags(image), shared=shared.get(image.id, -1))
                 | ({"VirtualSize": image.size} if old else {})
+                | ({"Manifests": image_shapes.manifests(image, images)} if with_manifests else {})
                 for image in found
             ]
         )
