@@ -30,6 +30,8 @@ def compact(schema: dict[str, Any]) -> dict[str, Any]:
         found["nullable"] = True
     if "properties" in schema:
         found["properties"] = {name: compact(inner) for name, inner in schema["properties"].items()}
+        if "required" in found:  # it demands one property that it does not have
+            found["required"] = [name for name in found["required"] if name in found["properties"] or "allOf" in schema]
     if "items" in schema:
         found["items"] = compact(schema["items"])
     if isinstance(schema.get("additionalProperties"), dict):

@@ -52,7 +52,6 @@ def manifests(image: Image, images: Images) -> list[Shape]:
                 "Platform": image.config.platform.to_json(),
                 "Containers": users,
                 "Size": {"Unpacked": image.size},
-                "UnpackedSize": image.size,
             },
         }
         for digest, media_type, size in kept
