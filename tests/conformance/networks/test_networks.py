@@ -154,7 +154,7 @@ def test_connect_and_disconnect_a_running_container(engine: RunningEngine) -> No
     engine.docker("network", "disconnect", "n2", "web")
     assert not fetch(engine, "client", "nick:8000")
     said = engine.docker("network", "disconnect", "n2", "web", check=False)
-    assert "is not connected to the network n2" in said.err
+    assert "is not connected to network n2" in said.err
 
 
 def test_a_resting_container_is_connected_from_its_next_start(engine: RunningEngine) -> None:

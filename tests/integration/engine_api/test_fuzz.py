@@ -72,7 +72,7 @@ def test_no_request_finds_a_defect(engine: RunningEngine, tmp_path: Path) -> Non
     asked_so_far = 0
 
     @settings(
-        max_examples=10_000 if LONG else 1500,
+        max_examples=10_000 if LONG else 600,
         derandomize=not LONG,
         deadline=None,
         suppress_health_check=list(HealthCheck),
