@@ -66,7 +66,11 @@ class Client:
 
     def raw(self, method: str, path: str, body: bytes | None = None) -> bytes:
         headers = {"Authorization": f"Bearer {TOKEN}", "Content-Type": "application/json"}
-        self.connection.request(method, path, body, headers)
+        try:
+            self.connection.request(method, path, body, headers)
+        except (BrokenPipeError, ConnectionResetError):  # a server may close a connection after some requests
+            self.connection.close()
+            self.connection.request(method, path, body, headers)
         answer = self.connection.getresponse()
         data = answer.read()
         if answer.status != 200:
