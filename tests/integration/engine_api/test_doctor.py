@@ -29,12 +29,11 @@ def test_a_host_that_runs_containers_has_no_problem() -> None:
 
 
 def test_without_an_engine_the_host_is_examined_alone(tmp_path: Path) -> None:
-    before = Path("/proc/self/mountinfo").read_text().count("\n")
     code, findings = doctor("-H", f"unix://{tmp_path}/none.sock", "--data-root", tmp_path / "data")
     assert code == 0, findings
     assert {"overlay mounts", "bridges and links", "firewall rules"} <= {finding["what"] for finding in findings}
     assert list(tmp_path.iterdir()) == []
-    assert Path("/proc/self/mountinfo").read_text().count("\n") == before
+    assert str(tmp_path) not in Path("/proc/self/mountinfo").read_text()
 
 
 def test_a_data_root_that_can_hold_no_layers_is_a_problem(tmp_path: Path) -> None:
